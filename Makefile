@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: demo test test-fast test-long test-slurm-new fuzz check format lint types bench bench-launch bench-causes bench-packs bench-pcgrad bench-packing bench-sampler bench-size bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-polychromic-term bench-polychromic-training bench-verdicts clean docs
+.PHONY: demo test test-fast test-long test-slurm-new fuzz check format lint types bench bench-launch bench-starts bench-causes bench-packs bench-pcgrad bench-packing bench-sampler bench-size bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-polychromic-term bench-polychromic-training bench-verdicts clean docs
 
 demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no download of a model or data set
 	@scripts/setup.sh demo
@@ -53,7 +53,7 @@ lint:
 types:
 	@$(BIN)/mypy
 
-bench: bench-launch bench-size bench-packs bench-pcgrad bench-packing bench-sampler bench-evaluation bench-fsm bench-geography-data ## all of them: ratios against a baseline in the same run
+bench: bench-launch bench-starts bench-size bench-packs bench-pcgrad bench-packing bench-sampler bench-evaluation bench-fsm bench-geography-data ## all of them: ratios against a baseline in the same run
 
 bench-launch: ## launch and status of 350 jobs on the private Slurm against a raw array
 	@scripts/setup.sh test
@@ -61,6 +61,10 @@ bench-launch: ## launch and status of 350 jobs on the private Slurm against a ra
 
 bench-size: ## large runs: 50,000 results, a page of 10,000 jobs, 20 who follow 2,000, a plan of 20,000, the search for secrets
 	@$(BIN)/python -m tests.benchmarks.bench_size
+
+bench-starts: ## an empty job on its node and a look at a run that is over, against python -c pass: AGAINST=an older checkout
+	@scripts/setup.sh test
+	@$(BIN)/python -m tests.benchmarks.bench_starts $(if $(AGAINST),--against "$(AGAINST)")
 
 bench-causes: ## why jobs have died, against reading the ends of their logs
 	@$(BIN)/python -m tests.benchmarks.bench_causes

@@ -50,7 +50,8 @@ ENGINES = sorted(
 READ = {
     "ORCH_CLUSTER": "the cluster profile, where `--cluster` is not given: a name or a .yaml file",
     "ORCH_RUNS": "the folder of the runs; without it `./runs`",
-    "ORCH_CACHE": "where answers of Slurm and the count of its calls lie; without it "
+    "ORCH_CACHE": "where answers of Slurm, the count of its calls and looks at finished runs lie; "
+    "without it "
     "`$XDG_CACHE_HOME/orch`",
     "COLUMNS": "how wide a line of text may be; without it as wide as the terminal, and in a pipe "
     "as wide as the text",

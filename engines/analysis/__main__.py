@@ -7,7 +7,6 @@ like others, and by `orch compare`.
 
 from __future__ import annotations
 
-import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +19,7 @@ from engines.analysis.rows import all_rows, own_rows, table_csv
 from engines.analysis.tables import make_tables
 from engines.analysis.text import headline, markdown, plain
 from engines.contract.files import write_text
-from engines.contract.program import Interrupted, Stop, program
+from engines.contract.program import Interrupted, Stop, leave, program
 from engines.contract.results import write_results
 from engines.contract.tidy import csv_text, write_parquet
 
@@ -54,4 +53,4 @@ def run(config: Config, out: Path, stop: Stop) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(program("analysis", Config, run))
+    leave(program("analysis", Config, run))

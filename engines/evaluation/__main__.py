@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.contract.files import write_text
-from engines.contract.program import Stop, program
+from engines.contract.program import Stop, leave, program
 from engines.contract.progress import Progress
 from engines.contract.results import Row, write_results
 from engines.evaluation.aggregate import Axes, Line, over_suite, rows
@@ -225,4 +225,4 @@ def run(config: Config, out: Path, stop: Stop) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(program("evaluation", Config, run))
+    leave(program("evaluation", Config, run))

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from engines.contract.config import ConfigError
-from engines.contract.program import Interrupted
+from engines.contract.program import Interrupted, leave
 from engines.evaluation.config import Config
 from engines.evaluation.coordinator import Coordinator
 from engines.evaluation.generation import Worker, context_length
@@ -106,6 +106,8 @@ def run_worker(connection: Connection, config: Config, models: list[Model], leng
         # It is a line for the user and goes to the first process. Any other error leaves its
         # traceback in the log and a bad exit code.
         connection.send(error)
+    # All samples went through the pipe, and the first process waits for the end of this one.
+    leave(0)
 
 
 def ignore_signals() -> None:

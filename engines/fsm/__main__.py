@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from engines.contract.program import Stop, program
+from engines.contract.program import Stop, leave, program
 from engines.fsm.config import Config
 
 
@@ -17,4 +16,4 @@ def run(config: Config, out: Path, stop: Stop) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(program("fsm", Config, run))
+    leave(program("fsm", Config, run))

@@ -6,12 +6,11 @@ HTML with its figures, then ``results.json``. Started by the orchestrator as a j
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
 from engines.contract.files import write_text
-from engines.contract.program import Interrupted, Stop, program
+from engines.contract.program import Interrupted, Stop, leave, program
 from engines.contract.results import write_results
 from engines.fsm_report.config import Config
 from engines.fsm_report.figures import draw
@@ -51,4 +50,4 @@ def run(config: Config, out: Path, stop: Stop) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(program("fsm_report", Config, run))
+    leave(program("fsm_report", Config, run))

@@ -7,14 +7,13 @@ problems that it is judged on.
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from engines.contract import checkpoints
 from engines.contract.environment import cpu_count
-from engines.contract.program import Stop, program
+from engines.contract.program import Stop, leave, program
 from engines.contract.progress import Progress
 from engines.contract.results import Row, write_results
 from engines.miniature.config import Config
@@ -121,4 +120,4 @@ def save_model(out: Path, data: Data, model: Any, tokenizer: Any, accuracies: li
 
 
 if __name__ == "__main__":
-    sys.exit(program("miniature", Config, run))
+    leave(program("miniature", Config, run))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from engines.contract.program import Stop, program
+from engines.contract.program import Stop, leave, program
 from engines.polychromic_data.config import Config
 
 
@@ -17,4 +16,4 @@ def run(config: Config, out: Path, stop: Stop) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(program("polychromic_data", Config, run))
+    leave(program("polychromic_data", Config, run))

@@ -7,12 +7,11 @@ like others.
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
 from engines.contract.files import write_text
-from engines.contract.program import Interrupted, Stop, program
+from engines.contract.program import Interrupted, Stop, leave, program
 from engines.contract.results import write_results
 from engines.contract.tidy import csv_text
 from engines.polychromic_report.config import Config
@@ -49,4 +48,4 @@ def run(config: Config, out: Path, stop: Stop) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(program("polychromic_report", Config, run))
+    leave(program("polychromic_report", Config, run))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.contract.config import ConfigError
-from engines.contract.program import Stop, program
+from engines.contract.program import Stop, leave, program
 from engines.contract.progress import Progress
 from engines.contract.results import Row, write_results
 from engines.probe.config import Config
@@ -78,4 +77,4 @@ def facts(config: Config, which: DataSet, unfinished: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    sys.exit(program("probe", Config, run))
+    leave(program("probe", Config, run))

@@ -9,13 +9,14 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
 
-from orchestrator.cli import completion
-from orchestrator.cli.app import app
-from orchestrator.cli.system_errors import sentence
+# What else is needed is imported where it is: the answer to a look that was kept needs none of it.
+from orchestrator.cli import COMPLETION
 from orchestrator.errors import OrchError
-from orchestrator.runs.documents import damage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def main() -> None:
@@ -23,13 +24,7 @@ def main() -> None:
     # Thousands of records are made at once and none of them is garbage.
     gc.set_threshold(200_000)
     try:
-        if completion.VARIABLE in os.environ:
-            completion.complete(app)
-            return
-        try:
-            app()
-        finally:
-            tell(damage.told())
+        run()
     except OrchError as error:
         tell(error.lines)
         sys.exit(2)
@@ -40,6 +35,8 @@ def main() -> None:
         sys.exit(1)
     # After its subclass BrokenPipeError.
     except OSError as error:
+        from orchestrator.cli.system_errors import sentence
+
         line = sentence(error)
         # What the system refuses has a remedy; what it says of a mistake of ours keeps Python's
         # traceback.
@@ -47,6 +44,33 @@ def main() -> None:
             raise
         tell([line])
         sys.exit(2)
+
+
+def run() -> None:
+    """Answer the shell, print what was kept, or run the command."""
+    if COMPLETION in os.environ:
+        from orchestrator.cli import completion
+
+        completion.complete(app)
+        return
+    if sys.argv[1:2] == ["status"]:
+        from orchestrator.cli import kept
+
+        if kept.answered():
+            return
+    from orchestrator.runs.documents import damage
+
+    try:
+        app()
+    finally:
+        tell(damage.told())
+
+
+def app() -> None:
+    """Read the command line by typer, and run the command."""
+    from orchestrator.cli.app import app as typers
+
+    typers()
 
 
 def tell(lines: Sequence[str]) -> None:

@@ -18,10 +18,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from orchestrator.cli import COMPLETION
 from orchestrator.errors import OrchError
 
-# The name that click derives from that of the program.
-VARIABLE = "_ORCH_COMPLETE"
 BREAKS = "=:"
 """bash takes these for the end of a word; job names hold them."""
 # Of a line of state.json: {"name": "train/seed=0", "stage": "train", ...
@@ -178,7 +177,7 @@ def complete(app: Callable[[], object]) -> None:
     """Answer the shell; for bash, whose words end at ``=`` and ``:``, with what comes after the
     last of these."""
     # Only bash ends words at = and :.
-    if os.environ[VARIABLE] != "complete_bash":
+    if os.environ[COMPLETION] != "complete_bash":
         app()
         return
     words = os.environ.get("COMP_WORDS", "").split("\n")

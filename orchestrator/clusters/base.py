@@ -26,6 +26,8 @@ class Cluster(Protocol):
     were submitted since; None: not known."""
     looks: int
     """How many more of them only look at gates and backlogs."""
+    submissions_at_once: int
+    """How many submissions may be under way at the same time, from several threads."""
 
     def array_size(self) -> int:
         """Most jobs that one array may have; 1 where there are no arrays."""

@@ -63,9 +63,9 @@ class Profile:
     max_jobs: int | None = None
     """How many jobs of yours, of whatever run, may be queued and running at once; the others wait,
     and whoever looks next submits them."""
-    calls_per_minute: int = 120
+    calls_per_minute: int = 750
     """How often a minute all your `orch` processes together may call squeue, sacct, sbatch, scancel
-    and scontrol; more wait."""
+    and scontrol at most; more wait. While Slurm answers slowly, it is 120."""
     throttle: int | None = None
     """How many jobs of one array may run at once (`sbatch --array=...%N`); without it as many as
     fit."""

@@ -4,7 +4,7 @@ What makes a submission exactly-once is the order of things: the attempt's folde
 (job, attempt, token) are on disk before the scheduler is asked, the token is part of the job's
 name, the id is noted right after. Whoever comes after a crash, or after an answer that may or may
 not mean "submitted", looks the token up before submitting again. Like jobs go as one array
-(orchestrator/lifecycle/batching.py).
+(batching.py), and batches that do not wait for one another at the same time (sending/).
 """
 
 from __future__ import annotations
@@ -16,16 +16,11 @@ from msgspec.structs import replace
 
 from orchestrator.clusters.base import Cluster
 from orchestrator.clusters.batch import Batch
-from orchestrator.errors import AmbiguousSubmit, LostParent, NoRoom, SubmitError
+from orchestrator.errors import NoRoom, SubmitError
 from orchestrator.lifecycle import gates
-from orchestrator.lifecycle.batching import make_batches, waits_for
 from orchestrator.lifecycle.decide import Decision, Passes, described, holds
-from orchestrator.lifecycle.dependencies.forgotten import asked_again, can_follow, put_back
-from orchestrator.lifecycle.observe import Observation, as_in_doubt, is_intent, resolve
-from orchestrator.lifecycle.reused.taking import note_submissions
-from orchestrator.runs.attempts import prepare
 from orchestrator.runs.choices.rounds import keep_rounds
-from orchestrator.runs.record import JobId, JobState, Record
+from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import Run
 
 Tell = Callable[[str], None]
@@ -44,33 +39,25 @@ def carry_out(
     keep(run, decision)
     if not decision.submit:
         return decision.records, None
+    # Most passes submit nothing, and need none of this.
+    from orchestrator.lifecycle.batching import make_batches
+    from orchestrator.lifecycle.sending.at_once import independent
+    from orchestrator.lifecycle.sending.batches import Sending
+
     batches = make_batches(run, decision.records, set(decision.submit), cluster.array_size())
     current = {record.name: record for record in decision.records}
     intents = written_intents(run, current, batches, decision.notes)
-    submitted = 0
+    sending = Sending(run, cluster, current, intents, tell)
     try:
-        for batch in batches:
-            records = submit_batch(run, cluster, intents, batch)
-            records = records or put_back(batch, current, intents)
-            intents.update((record.name, record) for record in records)
-            run.journal([record for record in records if record.job_id])
-            submitted += 1
-            tell(submission_line(batch, records))
+        for group in independent(batches):
+            sending.submit(group)
     except NoRoom as refusal:
-        for batch in batches[submitted:]:
-            # sbatch has said that it took none of them: back to the records before, without tokens.
-            intents.update((r.name, current[r.name]) for r in batch.records)
-        run.save(described(run, list(intents.values())))
-        return list(intents.values()), refusal
-    except SubmitError as error:
-        unclear = isinstance(error, AmbiguousSubmit)
-        for batch in batches[submitted:]:
-            # Only the batch being submitted when the error came can be in doubt; later ones were
-            # never sent. What is in doubt keeps its token and is looked up.
-            after_error = as_in_doubt if unclear else as_withdrawn
-            intents.update((r.name, after_error(intents[r.name])) for r in batch.records)
-            unclear = False
-        run.save(described(run, list(intents.values())))
+        # sbatch has said that it took none of them: back to the records before, without tokens.
+        records = sending.undo(batches, lambda before, _intent: before)
+        run.save(described(run, records))
+        return records, refusal
+    except SubmitError:
+        run.save(described(run, sending.undo(batches, lambda _, intent: as_withdrawn(intent))))
         raise
     return list(intents.values()), None
 
@@ -86,6 +73,9 @@ def written_intents(
 ) -> dict[str, Record]:
     """All records by name, those of the batches as intents, saved in one write; the folders of the
     attempts are there."""
+    from orchestrator.lifecycle.reused.taking import note_submissions
+    from orchestrator.runs.attempts import prepare
+
     # One time for all batches. Submissions of the same token at different times are told apart by
     # it (observe.with_siblings).
     now = time.time()
@@ -96,66 +86,6 @@ def written_intents(
     note_submissions(run, intents, [r.name for batch in batches for r in batch.records], notes)
     run.save(described(run, list(intents.values())))
     return intents
-
-
-def submission_line(batch: Batch, submitted: Sequence[Record]) -> str:
-    """One line on what was submitted, and as what; or that it was not."""
-    if submitted[0].job_id is None:
-        return f"not submitted yet: {batch.title}; orch status says what it waits for"
-    job_id = JobId.parse(str(submitted[0].job_id)).head
-    array = f", an array of {len(batch.indexes)}" if batch.indexes else ""
-    return f"submitted {batch.title} as {job_id}{array}"
-
-
-def submit_batch(
-    run: Run, cluster: Cluster, by_name: dict[str, Record], batch: Batch
-) -> Sequence[Record] | None:
-    """Submit one batch after its active parents; None if it cannot follow them now.
-
-    Parents that the scheduler has forgotten are asked for, and those that have ended well are no
-    longer waited for.
-    """
-    if not can_follow(batch, by_name):
-        return None
-    try:
-        return submitted_now(run, cluster, by_name, batch)
-    except LostParent:
-        parents = asked_again(run, cluster, by_name, batch)
-        by_name.update((parent.name, parent) for parent in parents)
-    if not can_follow(batch, by_name):
-        return None
-    try:
-        return submitted_now(run, cluster, by_name, batch)
-    except LostParent:
-        # By what can be asked its parents are still active; whoever looks next knows more.
-        return None
-
-
-def submitted_now(
-    run: Run, cluster: Cluster, by_name: dict[str, Record], batch: Batch
-) -> list[Record]:
-    """Submit one batch; an unclear answer is looked up at once."""
-    waits = waits_for(batch, by_name)
-    records = [by_name[record.name] for record in batch.records]
-    try:
-        job_id = cluster.submit(batch, waits)
-    except AmbiguousSubmit:
-        # Three outcomes: the scheduler cannot be asked, and the error stands; it knows the token,
-        # and the job is adopted; or it does not, and the batch is submitted once more under this
-        # token, so that a late first arrival would find the attempts claimed.
-        unclear = [as_in_doubt(record) for record in records]
-        records, _ = resolve(run, unclear, cluster, Observation(now=time.time()))
-        if any(record.state is JobState.UNKNOWN and is_intent(record) for record in records):
-            raise
-        if any(record.job_id is not None for record in records):
-            return records
-        try:
-            job_id = cluster.submit(batch, waits)
-        except NoRoom as error:
-            # The first try might still arrive, under its token; as NoRoom it would lose the token.
-            raise SubmitError(*error.lines) from error
-    ids = batch.ids(job_id)
-    return [as_queued(record, own) for record, own in zip(records, ids, strict=True)]
 
 
 def as_intent(record: Record, now: float) -> Record:
@@ -177,20 +107,6 @@ def as_intent(record: Record, now: float) -> Record:
         cause="",
         died_of="",
         held=False,
-    )
-
-
-def as_queued(record: Record, job_id: str) -> Record:
-    """A record that the scheduler has just taken."""
-    return replace(
-        record,
-        job_id=job_id,
-        state=JobState.PENDING,
-        source="orch",
-        seen=time.time(),
-        reason="",
-        doubt=None,
-        due=False,
     )
 
 

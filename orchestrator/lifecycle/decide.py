@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from jobs.choices import Outcome
 from jobs.searches import Round
 from jobs.spec import Job
-from orchestrator.lifecycle import gates, notifications, queue_limits
+from orchestrator.lifecycle import gates, queue_limits
 from orchestrator.lifecycle.bounds import budget
 from orchestrator.lifecycle.decided import behind, rounds
 from orchestrator.lifecycle.observe import Observation
@@ -339,6 +339,8 @@ def passes_after(run: Run, records: Sequence[Record], submitted: bool) -> Passes
     end of the run, of which somebody wants to be told, is another one."""
     groups = behind.jobs_to_watch(run.plan, records)
     if submitted:
+        from orchestrator.lifecycle import notifications
+
         groups += notifications.jobs_to_watch(run, records)
     active = [record for record in records if record.state in ACTIVE and record.job_id]
     # What fails in a run with `retry` is submitted again at the end of each job, not of all. Others

@@ -21,7 +21,7 @@ from orchestrator.lifecycle.bounds import budget
 from orchestrator.lifecycle.decided import rounds
 from orchestrator.lifecycle.failure_causes import with_cause
 from orchestrator.lifecycle.retry_policy import Past, may_grow
-from orchestrator.lifecycle.reused.taking import found_taken
+from orchestrator.lifecycle.reused.records import found_taken
 from orchestrator.node.redaction import redacted
 from orchestrator.node.system import last_step, tail
 from orchestrator.runs.reconcile import reconcile

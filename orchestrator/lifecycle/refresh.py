@@ -10,15 +10,15 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from orchestrator.clusters.base import Cluster
 from orchestrator.clusters.select import cluster_of
-from orchestrator.errors import SubmitError
-from orchestrator.lifecycle import gates, notifications, queue_limits
+from orchestrator.errors import NoRoom, SubmitError
+from orchestrator.lifecycle import gates, queue_limits
 from orchestrator.lifecycle.act import Tell, carry_out, hold_and_release, keep, schedule_passes
 from orchestrator.lifecycle.decide import Decision, Request, decide, described, passes_after
 from orchestrator.lifecycle.decided import rounds
-from orchestrator.lifecycle.dependencies.renewed import renew
 from orchestrator.lifecycle.observe import (
     Observation,
     as_observed,
@@ -27,10 +27,12 @@ from orchestrator.lifecycle.observe import (
     observe,
     resolve,
 )
-from orchestrator.lifecycle.reused.taking import Taken, Taking, take_done, tell_taken
 from orchestrator.runs.documents.people import other_owner
 from orchestrator.runs.record import Record, unchanged
-from orchestrator.runs.run import Run
+from orchestrator.runs.run import Run, wanted_by
+
+if TYPE_CHECKING:
+    from orchestrator.lifecycle.reused.taking import Taken, Taking
 
 CANNOT_BE_SAVED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 """What a folder says that may be read and not written, now or by this user."""
@@ -94,8 +96,7 @@ def polled(run: Run, rescan: bool) -> tuple[list[Record], str]:
         else:
             records = finish_without_submitting(run, before, decision, cluster)
         note_answers(run, cluster)
-    # Without the lock, which it takes itself: a message may take seconds.
-    notifications.send(run, records)
+    send_messages(run, records)
     return records, cluster.trouble
 
 
@@ -136,8 +137,18 @@ def advance(run: Run, tell: Tell = quiet) -> tuple[list[Record], str]:
     with run.lock():
         records = submit_pending(run, run.load(), cluster, tell)
         note_answers(run, cluster)
-    notifications.send(run, records)
+    send_messages(run, records)
     return records, cluster.trouble
+
+
+def send_messages(run: Run, records: Sequence[Record]) -> None:
+    """Tell a person what is new, if the run says whom. Without the lock, which it takes itself: a
+    message may take seconds."""
+    # What only submits or tells is imported where it is done: most looks do neither.
+    if wanted_by(run):
+        from orchestrator.lifecycle import notifications
+
+        notifications.send(run, records)
 
 
 def submit_pending(
@@ -162,6 +173,8 @@ def poll(
 def taken_from_others(taking: Taking, decision: Decision, request: Request) -> Taken:
     """What another run has done of the jobs that are to be submitted; not of those that a person
     wants to see run again."""
+    from orchestrator.lifecycle.reused.taking import take_done
+
     run = taking.run
     if run.plan.reuse and run.plan.choices:
         # A job that follows the best of others reads what was decided.
@@ -173,6 +186,12 @@ def seen_again(run: Run, records: Sequence[Record], seen: Observation) -> Observ
     """What was seen, with the results that were just taken: what comes after them may go on now,
     and gates may judge them."""
     return replace(seen, gates=gates.read_inputs(run, records), rounds=rounds.read_inputs(run))
+
+
+def with_less_room(run: Run, cluster: Cluster, seen: Observation, refusal: NoRoom) -> Observation:
+    """What was seen, with the room that is left after a refusal."""
+    room = queue_limits.after_refusal(run, cluster, refusal)
+    return replace(seen, room=room, limits=queue_limits.reason(run))
 
 
 def decide_and_act(
@@ -189,6 +208,9 @@ def decide_and_act(
     Args:
         records: as observed, after ``resolve``; intents that remain could not be looked up.
     """
+    from orchestrator.lifecycle.dependencies.renewed import renew
+    from orchestrator.lifecycle.reused.taking import Taking, tell_taken
+
     submitted, taking = False, Taking(run)
     # It ends: every refusal leaves less room than the refused batch had asked for, or is raised,
     # and what is taken from another run is not to be submitted any more.
@@ -209,9 +231,14 @@ def decide_and_act(
             # They are submitted in the next turn, after parents that are new; so it ends here too.
             request = replace(request, also=request.also | lost)
             continue
-        room = queue_limits.after_refusal(run, cluster, refusal)
-        seen = replace(seen, room=room, limits=queue_limits.reason(run))
-    records = described(run, hold_and_release(records, cluster))
-    run.save(records)
-    schedule_passes(cluster, passes_after(run, records, submitted))
-    return records
+        seen = with_less_room(run, cluster, seen, refusal)
+    return ended(run, records, cluster, submitted)
+
+
+def ended(run: Run, records: Sequence[Record], cluster: Cluster, submitted: bool) -> list[Record]:
+    """The records at the end of a pass that may have submitted: saved, with the next passes seen
+    to."""
+    found = described(run, hold_and_release(records, cluster))
+    run.save(found)
+    schedule_passes(cluster, passes_after(run, found, submitted))
+    return found

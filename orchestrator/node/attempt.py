@@ -12,16 +12,14 @@ the standard library alone. Its output is the attempt's ``log.txt``.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import signal
 import sys
 import time
 
 from orchestrator.node import reading
 from orchestrator.node.claims import claim, fit_to_show, lost_too_often, put, release, reserve
 from orchestrator.node.cost import write_cost
+from orchestrator.node.light.standard import NAMES, dumps, loads, signal, suppress
 from orchestrator.node.reuse import evidence
 from orchestrator.node.start import filled, popen
 from orchestrator.node.system import (
@@ -29,7 +27,10 @@ from orchestrator.node.system import (
     CODE,
     CONTINUES,
     PROCESS_GROUP,
+    TemporaryFolder,
     adopt_orphans,
+    children,
+    end_orphans,
     end_session,
     error_line,
     handles,
@@ -37,7 +38,6 @@ from orchestrator.node.system import (
     members,
     own_id,
     read_whole,
-    temporary_folder,
 )
 from orchestrator.node.tracking.follower import Follower
 from orchestrator.node.tracking.variables import with_trackers
@@ -85,8 +85,7 @@ class Attempt:
         self.log = os.path.join(self.path, "log.txt")
         self.out = os.path.join(folder, "out")
         self.results = os.path.join(self.out, "results.json")
-        self.job_id = own_id()
-        self.restart = 0
+        self.job_id, self.restart = own_id(), 0
         self.asked_again = os.path.join(self.path, "again")
         self.child: Child | None = None
         self.nodes: Nodes | None = None
@@ -115,7 +114,7 @@ class Attempt:
 
     def forward(self, number: int, _frame: FrameType | None) -> None:
         """Pass a signal on; the wait in ``run_program`` goes on."""
-        self.signals.append(signal.Signals(number).name)
+        self.signals.append(NAMES[number])
         if self.child is None:
             # The child may be starting at this moment: it gets it as soon as it is there.
             self.unsent.append(number)
@@ -136,11 +135,11 @@ class Attempt:
             # A warning: a program without a handler would die of it, minutes before its time is up.
             for pid in [child.pid] if engine else members(child.pid, PROCESS_GROUP):
                 if handles(pid, number):
-                    with contextlib.suppress(ProcessLookupError):
+                    with suppress(ProcessLookupError):
                         os.kill(pid, number)
             return
         # It may end at this moment; the wait that this signal interrupts has taken note then.
-        with contextlib.suppress(ProcessLookupError):
+        with suppress(ProcessLookupError):
             if engine:
                 os.kill(child.pid, number)
             else:
@@ -159,7 +158,7 @@ class Attempt:
     def command(self) -> list[str]:
         """What to run: the engine as a program, or the user's command; in a container where the
         profile wraps it."""
-        wrap = json.loads(os.environ.get("ORCH_WRAP", "[]"))
+        wrap = loads(os.environ.get("ORCH_WRAP", "[]"))
         if self.job["command"] is not None:
             path = self.checkpoints[0]["path"] if self.checkpoints else ""
             files = os.path.join(self.out, "files")
@@ -201,17 +200,16 @@ class Attempt:
             reading.prepare(self.out)
         followed = {**self.job.get("beside", {}), **self.job["needs"]}
         needs = {name: os.path.join(folder, "out", "files") for name, folder in followed.items()}
+        # Of the best of several jobs that it follows also what that one varied.
+        axes = {**self.job.get("chosen", {}).get("axes", {}), **self.job.get("axes", {})}
+        shown = ("name", "step", "path")
+        checkpoints = [{key: one[key] for key in shown} for one in self.checkpoints]
         return {
             "ORCH_JOB": self.job["name"],
             "ORCH_OUT": files,
-            "ORCH_NEEDS": json.dumps(needs),
-            # Of the best of several jobs that it follows also what that one varied.
-            "ORCH_AXES": json.dumps(
-                {**self.job.get("chosen", {}).get("axes", {}), **self.job.get("axes", {})}
-            ),
-            "ORCH_CHECKPOINTS": json.dumps(
-                [{key: one[key] for key in ("name", "step", "path")} for one in self.checkpoints]
-            ),
+            "ORCH_NEEDS": dumps(needs),
+            "ORCH_AXES": dumps(axes),
+            "ORCH_CHECKPOINTS": dumps(checkpoints),
             "ORCH_RUN": os.path.dirname(os.path.dirname(self.folder)),
             "ORCH_REQUEUE": self.asked_again,
             "ORCH_ATTEMPT": os.path.basename(self.path).removeprefix("attempt-"),
@@ -237,7 +235,7 @@ class Attempt:
             return 1, False
         reserve(self.path)
         # `orch.requeue()` leaves it, because some launchers change exit codes.
-        with contextlib.suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):
             os.unlink(self.asked_again)
         code = self.run()
         again = self.should_requeue(code)
@@ -276,7 +274,7 @@ class Attempt:
         write_cost(self.folder, self.out, self.job.get("resources"))
         if self.signals:
             return 1  # asked to stop before anything was started
-        with temporary_folder() as temporary:
+        with TemporaryFolder() as temporary:
             code = self.run_program(temporary)
         if code == 0 and self.job["command"] is not None:
             self.write_results_of_a_command()
@@ -290,10 +288,12 @@ class Attempt:
         if self.several():
             from orchestrator.node.several.lead import Nodes
 
-            self.nodes = Nodes(self.path, f"{self.job_id}-{self.restart}", self.job["resources"])
-            command, environment = self.nodes.command(command), self.nodes.environment(environment)
-            start = self.nodes.start
+            name = f"{self.job_id}-{self.restart}"
+            self.nodes = nodes = Nodes(self.path, name, self.job["resources"])
+            command, environment = nodes.command(command), nodes.environment(environment)
+            start = nodes.start
         evidence.note_changed(self.path)
+        spared = children()  # of the profile's `setup`
         try:
             child = start(command, self.job["cwd"], environment)
         except (OSError, ValueError) as error:
@@ -309,6 +309,7 @@ class Attempt:
         code = child.wait()
         signal.setitimer(signal.ITIMER_REAL, 0)
         end_session(child.pid)
+        end_orphans([*spared, *self.follower.pids(), *([reader.pid] if reader else [])])
         # Also of one that was stopped: whether it is started again goes by its progress.
         reading.finish(reader)
         self.follower.finish(code, self.signals)

@@ -8,10 +8,10 @@ too, as a program may fill the disk.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 
+from orchestrator.node.light.standard import suppress
 from orchestrator.node.system import Damaged, claim_of, lives, read_json, take, write_json
 
 TYPE_CHECKING = False
@@ -59,7 +59,7 @@ def claim(attempt: str, token: str, job_id: str, neighbours: int = 0) -> int | N
 def keep_exit_record(attempt: str, restart: int) -> None:
     """Keep the exit record of the start before under its number, if it has left one."""
     path = os.path.join(attempt, "exit.json")
-    with contextlib.suppress(FileNotFoundError, FileExistsError, ValueError, AttributeError):
+    with suppress(FileNotFoundError, FileExistsError, ValueError, AttributeError):
         # After a start without a word it is the one of a start before that, which is kept already.
         if read_json(path).get("restart", 0) == restart:
             os.link(path, os.path.join(attempt, f"exit-{restart}.json"))
@@ -98,7 +98,7 @@ RESERVE, RESERVED_BYTES = ".reserve", 64 * 1024
 def reserve(attempt: str) -> None:
     """Keep room for the records that are written when the program has ended: by then it may have
     filled the disk, and what it has done would not be known."""
-    with contextlib.suppress(OSError), open(os.path.join(attempt, RESERVE), "wb") as file:
+    with suppress(OSError), open(os.path.join(attempt, RESERVE), "wb") as file:
         file.write(b"\0" * RESERVED_BYTES)
 
 
@@ -140,6 +140,6 @@ def is_full(attempt: str) -> bool:
     except OSError as error:
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
     finally:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             os.unlink(path)
     return False

@@ -8,9 +8,9 @@ docs/architecture.md gives; a report on the job reads it there, because it may s
 
 from __future__ import annotations
 
-import json
 import os
 
+from orchestrator.node.light.standard import dumps
 from orchestrator.node.system import read_json
 
 TYPE_CHECKING = False
@@ -194,7 +194,7 @@ def write_cost(folder: str, out: str, resources: Mapping[str, int] | None) -> No
         # By rename, but not forced to disk, which would take longer than the rest of an empty job:
         # after a power cut the cost may be unknown.
         with open(draft, "w") as file:
-            file.write(json.dumps(cost_so_far(folder, resources), indent=1))
+            file.write(dumps(cost_so_far(folder, resources), indent=1))
         os.replace(draft, os.path.join(out, COST_FILE))
     except OSError as error:
         print(f"orch: {COST_FILE} could not be written: {error}", flush=True)

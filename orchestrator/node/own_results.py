@@ -12,10 +12,9 @@ told.
 
 from __future__ import annotations
 
-import contextlib
-import json
-import math
 import os
+
+from orchestrator.node.light.standard import loads, suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def open_doors(out: str) -> str:
     os.makedirs(files, exist_ok=True)
     for name in DOORS:
         # Relative, so that a run that is moved or copied keeps them. They may lead to nothing yet.
-        with contextlib.suppress(FileExistsError):
+        with suppress(FileExistsError):
             os.symlink(os.path.join(FILES, name), os.path.join(out, name))
     return files
 
@@ -64,7 +63,7 @@ def read_own_results(files: str) -> tuple[list[dict[str, Any]], list[str]]:
 def rows_of(text: str) -> tuple[list[dict[str, Any]], list[str]]:
     """Rows and problems of the text of a ``results.json``."""
     try:
-        document = json.loads(text)
+        document = loads(text)
     except ValueError as error:
         return [], [f"results.json: not JSON: {error}"]
     listed = document.get("rows") if isinstance(document, dict) else None
@@ -108,15 +107,20 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def is_finite(value: float) -> bool:
+    """Whether a number is neither NaN nor infinite."""
+    return value - value == 0
+
+
 def with_reason(row: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """The row with a reason in place of a value that is not finite; a missing one must have one."""
     if row["value"] is None and not isinstance(row["error"], str):
         return {}, "value: missing, and no error says why"
     if row["value"] is not None and row["error"] is not None:
         return {}, "value and error: keep one of the two"
-    if row["value"] is not None and not math.isfinite(row["value"]):
+    if row["value"] is not None and not is_finite(row["value"]):
         row = {**row, "value": None, "error": f"the value was {row['value']}"}
-    if row["spread"] is not None and not math.isfinite(row["spread"]):
+    if row["spread"] is not None and not is_finite(row["spread"]):
         row = {**row, "spread": None}
     return row, ""
 
@@ -141,7 +145,7 @@ def progress_problems(files: str) -> list[str]:
 def line_problem(line: str) -> str:
     """What is wrong with one line of progress; empty if nothing is."""
     try:
-        value = json.loads(line)
+        value = loads(line)
     except ValueError:
         return f"not JSON: {shown(line.strip())}"
     if not isinstance(value, dict):
@@ -192,9 +196,9 @@ def whole_checkpoints(folder: str) -> list[dict[str, Any]]:
         # Hidden ones are being written; ``best`` is a link to one that is listed already.
         if name.startswith(".") or name == "best":
             continue
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with suppress(OSError, ValueError, KeyError, TypeError):
             with open(os.path.join(path, "manifest.json"), encoding="utf-8") as file:
-                manifest = json.load(file)
+                manifest = loads(file.read())
             one = {key: manifest[key] for key in ("name", "step", "epoch", "metrics")}
             one |= {"path": os.path.join(path, "model")}
             one |= {key: manifest.get(key) for key in ("rank_by", "better", "fingerprint")}

@@ -20,6 +20,7 @@ import signal
 import sys
 import traceback
 
+from orchestrator.node.start import Started, popen
 from orchestrator.node.system import (
     CANCEL,
     CONTINUES,
@@ -44,11 +45,10 @@ KILL_SECONDS = 30
 HELD_BACK = {*FORWARDED, signal.SIGUSR1, signal.SIGALRM}
 
 
-class Forked:
+class Forked(Started):
     """A program that runs in a fork of this process, with what it imports already there."""
 
     def __init__(self, command: list[str], cwd: str, environment: dict[str, str]) -> None:
-        self.code: int | None = None
         # A signal that came before the child has reset its handlers would be taken by a copy of
         # ours, and be lost.
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
@@ -61,24 +61,6 @@ class Forked:
                 # Not sys.exit: exit functions and finally clauses above are this process's own.
                 os._exit(code)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
-
-    def poll(self) -> int | None:
-        """The exit code, or None while it runs."""
-        with contextlib.suppress(ChildProcessError):  # its end was taken note of already
-            self.note(os.waitpid(self.pid, os.WNOHANG))
-        return self.code
-
-    def wait(self) -> int:
-        """Wait for the end; the exit code, negative for a signal."""
-        while self.code is None:
-            with contextlib.suppress(ChildProcessError):
-                self.note(os.waitpid(self.pid, 0))
-        return self.code
-
-    def note(self, ended: tuple[int, int]) -> None:
-        """Keep the exit code of a process that has ended."""
-        if ended[0]:
-            self.code = os.waitstatus_to_exitcode(ended[1])
 
 
 def module_as_program(command: list[str], cwd: str, environment: dict[str, str]) -> int:
@@ -311,7 +293,6 @@ def run_pack(entries: list[Entry], warm: list[str], at_once: int) -> int:
     member, and looks itself.
     """
     from orchestrator.node.attempt import Attempt
-    from orchestrator.node.start import popen
 
     if "ORCH_WRAP" in os.environ:
         warm = []  # the engine belongs into the container, which a fork of this process is not in

@@ -6,16 +6,15 @@ Called by attempt.py. Nothing in here makes a job fail.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import subprocess
 import sys
 
+from orchestrator.node.light.standard import suppress
 from orchestrator.node.system import read_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import subprocess
     from typing import Any
 
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "reads", "__main__.py")
@@ -31,9 +30,9 @@ def prepare(out: str) -> None:
     folder = os.path.join(out, FOLDER)
     os.makedirs(folder, exist_ok=True)
     # Exclusive: a second start goes on with what the first one has left.
-    with contextlib.suppress(FileExistsError):
+    with suppress(FileExistsError):
         os.close(os.open(os.path.join(folder, BEGAN), os.O_CREAT | os.O_EXCL))
-    with contextlib.suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):
         os.unlink(os.path.join(folder, FOUND))
     link = os.path.join(out, "progress.jsonl")
     draft = os.path.join(folder, f".progress.{os.getpid()}")
@@ -43,6 +42,8 @@ def prepare(out: str) -> None:
 
 def start(folder: str) -> subprocess.Popen[bytes] | None:
     """Start the reader of a job; None, with a line in the log, if that cannot be done."""
+    import subprocess
+
     try:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", "-u", PROGRAM, folder],
@@ -59,7 +60,9 @@ def finish(reader: subprocess.Popen[bytes] | None) -> None:
     """Have the reader look for the last time, and wait for it."""
     if reader is None or reader.stdin is None:
         return
-    with contextlib.suppress(BrokenPipeError):
+    import subprocess
+
+    with suppress(BrokenPipeError):
         reader.stdin.close()
     try:
         reader.wait(timeout=LAST_SECONDS)
@@ -130,4 +133,6 @@ def joined(
 
 def key_of(row: dict[str, Any]) -> str:
     """What tells two rows apart."""
+    import json
+
     return json.dumps([row["metric"], row["axes"]], sort_keys=True)

@@ -3,23 +3,28 @@
 In: paths, process ids, log files. Out: documents, numbers, one line on an error. Called by the rest
 of this package, and by the orchestrator (files by rename, claims, the end of a log).
 
-It starts with every job, so it imports few modules: no pathlib, tempfile or socket, whose import is
-half of what an empty job takes.
+It starts with every job, so it imports few modules: no pathlib, json, signal or subprocess, whose
+imports take longer than all else that an empty job does (light/).
 """
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import functools
-import json
 import os
-import signal
 import time
+
+from orchestrator.node.light.standard import (
+    SET_CHILD_SUBREAPER,
+    SET_PDEATHSIG,
+    dumps,
+    loads,
+    prctl,
+    signal,
+    suppress,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     AnyPath = str | os.PathLike[str]
@@ -60,7 +65,7 @@ NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 def write_json(path: AnyPath, value: object) -> None:
     """Write JSON whole, by rename."""
-    write_text(path, json.dumps(value, indent=1))
+    write_text(path, dumps(value, indent=1))
 
 
 def write_text(path: AnyPath, text: str, mode: int = 0o666) -> None:
@@ -79,7 +84,7 @@ def write_text(path: AnyPath, text: str, mode: int = 0o666) -> None:
     except OSError as error:
         # A full disk says not of which file; and half of one would take the last of the room.
         error.filename, error.filename2 = os.fspath(path), None
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             os.unlink(temporary)
         raise
 
@@ -87,7 +92,7 @@ def write_text(path: AnyPath, text: str, mode: int = 0o666) -> None:
 def read_json(path: AnyPath) -> dict[str, Any]:
     """A JSON document."""
     with open(path) as file:
-        document: dict[str, Any] = json.load(file)
+        document: dict[str, Any] = loads(file.read())
     return document
 
 
@@ -125,16 +130,22 @@ STARTED = 19
 since boot: field 22 of proc(5), and the fields begin with the third."""
 
 
-@functools.cache
+_boot: list[str] = []
+
+
 def boot() -> str:
     """Tells the present start of this machine from others, also where the machine is a container:
     those of one host share its boot id, but their first process is another after each start."""
+    if _boot:
+        return _boot[0]
     first = process_fields(1)
     boot_id = ""
     if os.path.exists(BOOT_ID):
         with open(BOOT_ID) as file:
             boot_id = file.read().strip()
-    return f"{boot_id}/{first[STARTED] if first is not None else ''}"
+    # It holds as long as this process: thousands of claims may be compared with it.
+    _boot.append(f"{boot_id}/{first[STARTED] if first is not None else ''}")
+    return _boot[0]
 
 
 def process_start(pid: int) -> str | None:
@@ -171,12 +182,13 @@ def handles(pid: int, number: int) -> bool:
     return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
 
-PROCESS_GROUP, SESSION = 2, 3
+PARENT, PROCESS_GROUP, SESSION = 1, 2, 3
 """Where /proc/<pid>/stat, counted after the name, tells them."""
 
 
 def members(leader: int, field: int) -> list[int]:
-    """The processes of a process group or session, its leader first."""
+    """The processes of a process group or session, its leader first; of PARENT a process and its
+    children."""
     found = [leader]
     for name in os.listdir("/proc"):
         if name.isdigit() and name != str(leader):
@@ -208,7 +220,7 @@ def take(attempt: AnyPath, claim: dict[str, Any]) -> bool:
     """
     draft = os.path.join(attempt, f".claim.{claim['host']}.{claim['pid']}")
     with open(draft, "w") as file:
-        file.write(json.dumps(claim))
+        file.write(dumps(claim))
     try:
         os.link(draft, os.path.join(attempt, "claim.json"))
     except FileExistsError:
@@ -281,7 +293,7 @@ def end_session(leader: int) -> None:
         return
     killed = members(leader, SESSION)[1:]
     for pid in killed:
-        with contextlib.suppress(ProcessLookupError):
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     deadline = time.monotonic() + KILLED_SECONDS
     # A process that has many gigabytes takes a while to give them back.
@@ -291,43 +303,69 @@ def end_session(leader: int) -> None:
     has_children()
 
 
+def children() -> list[int]:
+    """The processes that this one has started or adopted, and that live."""
+    if not has_children():
+        return []
+    return [pid for pid in members(os.getpid(), PARENT)[1:] if process_start(pid)]
+
+
+def end_orphans(spared: Iterable[int]) -> None:
+    """Kill what a program that has ended left running in sessions of its own. All of it is a child
+    of this process then (``adopt_orphans``), and so is what each of these leaves when it is
+    killed."""
+    deadline = time.monotonic() + KILLED_SECONDS
+    while time.monotonic() < deadline:
+        left = set(children()).difference(spared)
+        if not left:
+            return
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
 def die_with_parent() -> None:
     """In the child: be killed when this process is. An engine without its node process would write
     beside its successor."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    prctl(SET_PDEATHSIG, signal.SIGKILL)
 
 
 def adopt_orphans() -> None:
     """Have what the program leaves behind become a child of this process, which then can end it."""
-    ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+    prctl(SET_CHILD_SUBREAPER, 1)
 
 
 def last_step(out: str) -> int | None:
     """The step of the last whole line of ``progress.jsonl``; None if there is none."""
     # A kill may have torn the last line; then the one before it counts.
     for line in reversed(tail(os.path.join(out, "progress.jsonl"))):
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            return int(json.loads(line)["step"])
+        with suppress(ValueError, KeyError, TypeError):
+            return int(loads(line.decode(errors="replace"))["step"])
     return None
 
 
-@contextlib.contextmanager
-def temporary_folder() -> Iterator[str]:
-    """A folder for what libraries leave behind, removed at the end. Its path is short: Ray's
-    sockets lie below."""
-    base = os.environ.get("TMPDIR", "/tmp")  # noqa: S108  # the folder below has a random name and is ours alone
-    path = os.path.join(base if os.path.isdir(base) else "/tmp", f"orch-{os.urandom(4).hex()}")  # noqa: S108
-    # The path of a Unix socket has at most 107 bytes, of which Ray takes many below.
-    os.mkdir(path, 0o700)
-    try:
-        yield path
-    finally:
+class TemporaryFolder:
+    """A folder for what libraries leave behind, removed at the end of the block. Its path is short:
+    Ray's sockets lie below."""
+
+    def __enter__(self) -> str:
+        """Make it; its path."""
+        base = os.environ.get("TMPDIR", "/tmp")  # noqa: S108  # the folder below has a random name and is ours alone
+        base = base if os.path.isdir(base) else "/tmp"  # noqa: S108
+        # The path of a Unix socket has at most 107 bytes, of which Ray takes many below.
+        self.path = os.path.join(base, f"orch-{os.urandom(4).hex()}")
+        os.mkdir(self.path, 0o700)
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        """Remove it with all that is in it."""
         try:
-            os.rmdir(path)
+            os.rmdir(self.path)
         except OSError:  # something is in it
             import shutil
 
-            shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 def own_id() -> str:

@@ -8,7 +8,8 @@ the program on the node; the standard library alone.
 from __future__ import annotations
 
 import os
-import signal
+
+from orchestrator.node.light.standard import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

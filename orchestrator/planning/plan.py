@@ -121,7 +121,9 @@ class Plan:
     def gate_keys(self) -> dict[str, str]:
         """Job -> under which key of ``gates`` its conditions stand, its own name or its stage; only
         jobs that have some."""
-        found = {}
+        found: dict[str, str] = {}
+        if not self.gates:
+            return found
         for job in self.jobs:
             for key in (job.stage, job.name):
                 if key in self.gates:

@@ -90,6 +90,18 @@ def find_run(name: str | None, root: Path | None = None) -> Run:
     return open_run(fitting[-1])
 
 
+def looked_at(text: str | None) -> list[str]:
+    """The files and folders that decide which run a text means."""
+    root = runs_root()
+    plans = [str(path / PLAN) for path in all_runs(root)]
+    experiments = dict.fromkeys(os.path.dirname(os.path.dirname(plan)) for plan in plans)  # noqa: PTH120
+    named = [] if text is None else [str(Path(text).absolute() / PLAN)]
+    before_colon, _ = split(text)
+    if before_colon is not None and before_colon != text:
+        named.append(str(Path(before_colon).absolute() / PLAN))
+    return [str(root), *experiments, *plans, *named]
+
+
 def names_of(path: Path) -> tuple[str, str, str]:
     """What a run may be called: by its experiment, in full, or by its folder alone."""
     return path.parent.name, f"{path.parent.name}/{path.name}", path.name

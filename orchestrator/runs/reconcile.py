@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from orchestrator.runs.record import JobState, Record
-from orchestrator.runs.rules import RULES, RULES_WITHOUT_ITS_END, Sources
+from orchestrator.runs.rules import RULES, RULES_WITHOUT_ITS_END, Sources, in_the_queue
 from orchestrator.runs.sources import Answer, ExitRecord, exit_of_this_start
 
 
@@ -44,10 +44,41 @@ def reconcile(
         exits: exit records of the newest attempts, by job name.
         done: names of the jobs whose results are complete.
     """
-    return [
-        weigh(current(record, active, final, exits.get(record.name), record.name in done, now))
-        for record in records
-    ]
+    found = []
+    for record in records:
+        name = record.name
+        # Nobody but orch knows a job that was never submitted (``never_submitted``); a run may
+        # have ten thousand.
+        untouched = record.state is JobState.WAITING and not record.token and name not in done
+        if untouched:
+            found.append(record)
+            continue
+        waits = None
+        if name not in done and name not in exits:
+            waits = waiting_as_before(record, active, now)
+        if waits is None:
+            waits = weigh(current(record, active, final, exits.get(name), name in done, now))
+        found.append(waits)
+    return found
+
+
+def waiting_as_before(record: Record, active: Answer, now: float) -> Record | None:
+    """The record of a job that waits in the queue as it did, without a walk through the rules: of
+    those only ``in_the_queue`` answers then. None: it does not."""
+    if record.state is not JobState.PENDING or not active or not record.token:
+        return None
+    queued = active.get(record.allocation)
+    if queued is None or queued.state is not JobState.PENDING:
+        return None
+    if queued.started or queued.host:
+        return None
+    told = (queued.job_id, queued.reason, queued.source, queued.expected_start, None)
+    held = (record.job_id, record.reason, record.source, record.expected_start, record.started)
+    ended = (queued.ended, queued.exit_code, None, None, in_the_queue.__name__)
+    rest = (record.ended, record.exit_code, record.waits_on, record.doubt, record.rule)
+    if told != held or ended != rest:
+        return None
+    return replace(record, seen=now if queued.asked is None else queued.asked)
 
 
 def current(

@@ -7,7 +7,8 @@ runs/<experiment>/<preset>-<plan hash>/
     state.json         what is known of every job; written only by orch, whole, by rename, under
                        state.lock
     answered           empty; its time is when all sources have answered last
-    submitted.jsonl    journal of job ids, one flushed line per submission
+    submitted.jsonl    journal of job ids, written at once and flushed once for submissions that
+                       are under way together
     code.json          which copy of the code (runs/.code/<hash>/) is submitted next; provenance/
                        has what it was launched with
     jobs/<job>/        job.json, config.json (of an engine), out/,
@@ -116,6 +117,12 @@ class Run:
             return own
         return self.allocation_log(record.token)
 
+    def log_place(self, record: Record) -> str:
+        """The same as text: of ten thousand jobs, paths take longer than all else that is told."""
+        if record.packed:
+            return str(self.log(record))
+        return f"{self.folder}/{record.folder}/attempt-{record.attempt}/log.txt"
+
     def log_of_death(self, record: Record, exit_record: ExitRecord | None) -> Path:
         """The log that says why a job failed: of several nodes, that of the first to die."""
         own = exit_record is not None and exit_record.token == record.token
@@ -201,7 +208,7 @@ class Run:
         # What the plan says of a job holds, whatever somebody has made of the file.
         return [
             record
-            if (record.stage, record.folder) == (job.stage, job.folder)
+            if record.stage == job.stage and record.folder == job.folder
             else msgspec.structs.replace(record, stage=job.stage, folder=job.folder)
             for record, job in zip(found, self.plan.jobs, strict=True)
         ]
@@ -297,11 +304,18 @@ class Run:
         """Note job ids at once, before the next submission."""
         ids = [{"token": record.token, "job_id": record.job_id} for record in records]
         with (self.folder / "submitted.jsonl").open("a") as file:
+            # In one write, as several threads may note theirs.
             file.write("".join(f"{json.dumps(one)}\n" for one in ids))
-            file.flush()
-            # A loss of power must not take the line back: then the token would have to be looked
-            # up, which takes seconds.
-            os.fsync(file.fileno())
+
+    def flush_journal(self) -> None:
+        """See that a loss of power takes no noted id back: its token would have to be looked up,
+        which takes seconds."""
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(self.folder / "submitted.jsonl", os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def journalled(self) -> dict[str, str]:
         """Job ids by token that a killed launch had noted."""
@@ -318,10 +332,11 @@ class Run:
 
     def exits(self, records: Iterable[Record]) -> dict[str, ExitRecord]:
         """Exit records of the newest attempts, by job name."""
-        found = {}
+        found, folder = {}, str(self.folder)
         for record in records:
-            path = f"{self.folder}/{record.folder}/attempt-{record.attempt}/exit.json"
-            if record.attempt and os.path.exists(path):  # noqa: PTH110  # a Path for each of ten thousand jobs takes longer than the look
+            path = f"{folder}/{record.folder}/attempt-{record.attempt}/exit.json"
+            # Asked of ten thousand jobs: a Path, or an exception, takes longer than the look.
+            if record.attempt and os.access(path, os.F_OK):
                 exit_record = read_exit(path)
                 if exit_record is not None:
                     found[record.name] = exit_record
@@ -329,10 +344,9 @@ class Run:
 
     def done(self, records: Iterable[Record]) -> set[str]:
         """Names of jobs whose results are complete."""
-        found = set()
+        found, folder = set(), str(self.folder)
         for record in records:
-            # As above: making Path objects for ten thousand jobs takes longer than looking.
-            if os.path.exists(f"{self.folder}/{record.folder}/out/results.json"):  # noqa: PTH110
+            if os.access(f"{folder}/{record.folder}/out/results.json", os.F_OK):
                 found.add(record.name)
         return found
 

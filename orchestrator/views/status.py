@@ -15,7 +15,7 @@ from typing import Any
 
 from orchestrator.node.cost import units_held
 from orchestrator.runs.layout import OUT
-from orchestrator.runs.record import FAILED, JobState, Record
+from orchestrator.runs.record import FINAL, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.held import is_held
 from orchestrator.views.inventory import inventory
@@ -35,13 +35,17 @@ from orchestrator.views.pace import (
 
 FRESH_SECONDS = 10.0
 """A fact of now needs no age beside it; the heading says when the table was made."""
+GOING_ON = frozenset({JobState.RUNNING, JobState.COMPLETING, JobState.SUSPENDED})
+"""States of a job that may have progress."""
+STANDING = Pace().to_dict()
+"""What is known of the progress of another; read only."""
 WHOLE_JOBS = 100
 """A run of more jobs has a line for like jobs together."""
 
 
 def progress_of(run: Run, record: Record, now: float) -> Pace:
     """How far a running job is and how fast it goes; nothing of one that does not run."""
-    if record.state not in (JobState.RUNNING, JobState.COMPLETING, JobState.SUSPENDED):
+    if record.state not in GOING_ON:
         return Pace()
     job = run.by_name[record.name]
     if waits_its_turn(run, record):
@@ -121,12 +125,12 @@ def row(run: Run, record: Record, now: float) -> dict[str, Any]:
         "gpus": resources.gpus * resources.nodes,
         "cpus": resources.cpus * resources.nodes,
         "limit_seconds": 60 * (record.minutes or resources.minutes),
-        "log": str(run.log(record)) if record.attempt else None,
+        "log": run.log_place(record) if record.attempt else None,
         "engine": job.engine,
         "axes": job.axes,
         "reused": record.reused or None,
         "expected_start": None if not waits or is_held(record) else record.expected_start,
-        **progress_of(run, record, now).to_dict(),
+        **(progress_of(run, record, now).to_dict() if record.state in GOING_ON else STANDING),
     }
 
 
@@ -135,8 +139,7 @@ def origin_text(values: Mapping[str, Any]) -> str:
     state, age = JobState(values["state"]), values["age_seconds"]
     if state is JobState.WAITING:
         return ""  # nothing has been submitted, so no source was asked
-    is_final = state in FAILED or state is JobState.COMPLETED
-    if is_final or age is None or age < FRESH_SECONDS:
+    if state in FINAL or age is None or age < FRESH_SECONDS:
         return str(values["source"])
     return f"{values['source']}, {clock(age)} ago"
 

@@ -6,7 +6,6 @@ HTML and CSV with its figures, then ``results.json``. Started by `orch evolve`.
 
 from __future__ import annotations
 
-import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +18,7 @@ from engines.analysis.evolution.rows import all_rows, facts
 from engines.analysis.evolution.tables import make_tables
 from engines.analysis.evolution.text import markdown, plain
 from engines.contract.files import write_text
-from engines.contract.program import Interrupted, Stop, program
+from engines.contract.program import Interrupted, Stop, leave, program
 from engines.contract.results import write_results
 from engines.contract.tidy import csv_text, with_ends, write_parquet
 
@@ -51,4 +50,4 @@ def run(config: Config, out: Path, stop: Stop) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(program("analysis.evolution", Config, run))
+    leave(program("analysis.evolution", Config, run))

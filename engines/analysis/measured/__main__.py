@@ -7,7 +7,6 @@ checkpoint is best. Started by `orch evolve`.
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from engines.analysis.measured.figure import draw
 from engines.analysis.measured.load import Curve, Measured, Value, read_measured
 from engines.analysis.measured.text import markdown, page, plain, sentence
 from engines.contract.files import write_text
-from engines.contract.program import Interrupted, Stop, program
+from engines.contract.program import Interrupted, Stop, leave, program
 from engines.contract.results import Row, write_results
 from engines.contract.tidy import Tidy, csv_text
 
@@ -84,4 +83,4 @@ def best_of(curve: Curve) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(program("analysis.measured", Config, run))
+    leave(program("analysis.measured", Config, run))

@@ -6,7 +6,6 @@ then ``results.json``. Started by `orch compare`.
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from engines.analysis.paired.differences import differences
 from engines.analysis.paired.load import read_paired
 from engines.analysis.paired.text import page, plain, sentence, table_csv
 from engines.contract.files import write_text
-from engines.contract.program import Stop, program
+from engines.contract.program import Stop, leave, program
 from engines.contract.results import write_results
 
 
@@ -35,4 +34,4 @@ def run(config: Config, out: Path, _stop: Stop) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(program("analysis.paired", Config, run))
+    leave(program("analysis.paired", Config, run))

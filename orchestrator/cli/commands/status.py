@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
+from orchestrator.cli import kept
 from orchestrator.cli.arguments import AsJson, JobsOfRun, OnlyJobs, Wide
 from orchestrator.cli.json_output import print_json
-from orchestrator.cli.shared import follow
 from orchestrator.lifecycle.refresh import refresh
-from orchestrator.runs.lookup import find_target, named
+from orchestrator.runs.documents import damage
+from orchestrator.runs.lookup import find_target, looked_at, named
+from orchestrator.runs.record import Record
+from orchestrator.runs.run import Run
 from orchestrator.views.status import document
 
 
@@ -29,9 +34,12 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show every job: state with source and age, why it waits or died, progress, expected end."""
+    asked, began = kept.question(), time.time()
     found, jobs = find_target(run, job)
     wanted = named(found, jobs)
     if watch:
+        from orchestrator.cli.shared import follow
+
         raise typer.Exit(follow(found))
     records, trouble = refresh(found, rescan)
     if wanted is not None:
@@ -39,13 +47,23 @@ def status(
     if as_json:
         print_json("status", document(found, records, trouble))
         return
-    from rich.console import Console
-
-    from orchestrator.views.overview.summary import status_lines
-    from orchestrator.views.tables.drawing import screen_of, show
-
-    console = Console()
-    screen = screen_of(console, wide)
     # Who asks for jobs by name wants to see each.
-    every = every or wanted is not None
+    with kept.Copied() as printed:
+        draw(found, records, trouble, every or wanted is not None, wide)
+    sources = None
+    if not (trouble or rescan or damage.is_noted()):
+        from orchestrator.views.overview.settled import files_behind
+
+        sources = files_behind(found, records)
+    if sources is not None:
+        kept.keep(asked, [*looked_at(run), *sources], began, "".join(printed.parts))
+
+
+def draw(found: Run, records: Sequence[Record], trouble: str, every: bool, wide: bool) -> None:
+    """Print the table and what stands around it."""
+    from orchestrator.views.overview.summary import status_lines
+    from orchestrator.views.tables.drawing import output, screen_of, show
+
+    console = output()
+    screen = screen_of(console, wide)
     show(console, status_lines(found, records, trouble, found.now(), screen, every))

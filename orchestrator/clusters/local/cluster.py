@@ -64,6 +64,8 @@ class LocalCluster:
         self.trouble = ""
         self.queued: int | None = None
         self.looks = 0
+        # A submission here is a file, and the first one starts the scheduler.
+        self.submissions_at_once = 1
 
     def largest(self, job: Job) -> dict[str, int] | None:  # noqa: ARG002  # one machine for all
         """All the memory of this machine."""

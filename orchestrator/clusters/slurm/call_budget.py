@@ -1,7 +1,8 @@
 """Limit how often all orch processes of a user call Slurm's programs, and share the newest answers
 between them.
 
-In: how many calls a minute are allowed, or a question and how to ask it. Out: when a call may be
+In: how many calls a minute are allowed at most and how long they took, or a question and how to
+ask it. Out: when a call may be
 made, or an answer. Called by calls.py and queries.py. The files:
 
     ~/.cache/orch/calls             one time stamp for each call of the last minute
@@ -19,7 +20,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import IO
@@ -38,6 +41,41 @@ ANSWER_SECONDS = 180.0
 SUBMITTING_SHARE = 0.8
 """Part of the calls that submissions may use up; the rest is for whoever wants to see what became
 of them."""
+MOST_OLD = 1000
+"""Stamps of more than a minute ago that are left in the file."""
+SLOW_PER_MINUTE = 120
+"""Calls that may be made however slowly Slurm answers."""
+SLURMS_SHARE = 0.2
+"""Part of the time that Slurm may be busy with calls of orch, as far as it answers quickly."""
+REMEMBERED = 15
+"""Calls by which it is judged how quickly it answers."""
+IN_THIS_PROCESS = threading.Lock()
+"""Beside the locks of files, which are a process's and keep no thread of it out."""
+
+
+class Pace:
+    """How often Slurm may be called, by how quickly it has answered this process.
+
+    Args:
+        ceiling: calls a minute that are never exceeded.
+    """
+
+    def __init__(self, ceiling: int) -> None:
+        self.ceiling = ceiling
+        self.seconds: deque[float] = deque(maxlen=REMEMBERED)
+
+    def note(self, seconds: float) -> None:
+        """That a call has taken so long."""
+        self.seconds.append(seconds)
+
+    def per_minute(self) -> int:
+        """Calls a minute. Before there is an answer as many as of a slow Slurm."""
+        answered = sorted(self.seconds)
+        if not answered:
+            return min(self.ceiling, SLOW_PER_MINUTE)
+        typical = max(0.001, answered[len(answered) // 2])
+        quick = int(MINUTE_SECONDS * SLURMS_SHARE / typical)
+        return min(self.ceiling, max(SLOW_PER_MINUTE, quick))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +101,12 @@ def locked(name: str, seconds: float = LOCK_SECONDS) -> Iterator[IO[str]]:
 
 def rewrite(file: IO[str], text: str) -> None:
     """Put this in place of what is in the file."""
+    # Over it, and then cut: a file that was cut to nothing first is forced to disk by ext4 when it
+    # is closed, which takes as long as sbatch. After a kill in between some old stamps count on.
     file.seek(0)
-    file.truncate()
     file.write(text)
     file.flush()
+    file.truncate()
 
 
 def take(per_minute: int, submits: bool = False) -> float:
@@ -76,9 +116,9 @@ def take(per_minute: int, submits: bool = False) -> float:
     """
     # At least one, or a profile with calls_per_minute: 1 could never submit.
     most = max(1, int(per_minute * SUBMITTING_SHARE)) if submits else per_minute
-    with locked("calls") as file:
-        now = time.time()
-        stamps = [number(line) for line in file]
+    with IN_THIS_PROCESS, locked("calls") as file:
+        now, text = time.time(), file.read()
+        stamps = [number(line) for line in text.splitlines()]
         # A stamp far in the future is from before the clock was set back.
         recent = sorted(
             stamp for stamp in stamps if stamp is not None and abs(now - stamp) < MINUTE_SECONDS
@@ -86,13 +126,17 @@ def take(per_minute: int, submits: bool = False) -> float:
         if len(recent) >= most:
             # There is room once the oldest of the newest `most` calls is a minute old.
             return max(0.01, recent[-most] + MINUTE_SECONDS - now)
-        rewrite(file, "".join(f"{stamp!r}\n" for stamp in [*recent, now]))
+        if len(stamps) - len(recent) > MOST_OLD:
+            rewrite(file, "".join(f"{stamp!r}\n" for stamp in [*recent, now]))
+        else:
+            # Behind a line that a kill has torn, if there is one.
+            file.write(f"{now!r}\n" if text.endswith("\n") or not text else f"\n{now!r}\n")
     return 0.0
 
 
-def spend(per_minute: int, submits: bool = False) -> None:
+def spend(pace: Pace, submits: bool = False) -> None:
     """Count one call, as soon as there is room for it."""
-    while (seconds := take(per_minute, submits)) > 0:
+    while (seconds := take(pace.per_minute(), submits)) > 0:
         # In short steps: when there is room, another process may have taken it.
         time.sleep(min(seconds, 1.0))
 
@@ -107,7 +151,7 @@ def number(line: str) -> float | None:
 
 def changed() -> None:
     """Note that what the scheduler would say has just been changed by us."""
-    with locked("changed") as file:
+    with IN_THIS_PROCESS, locked("changed") as file:
         rewrite(file, repr(time.time()))
 
 

@@ -11,6 +11,7 @@ decoded with replacement, as a job's name may hold any bytes.
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import time
@@ -51,6 +52,7 @@ def call(
     given = {"input": script} if script is not None else {"stdin": subprocess.DEVNULL}
     done: subprocess.CompletedProcess[str] = subprocess.run(
         [program, *chosen, *arguments],
+        executable=path_of(program, tuple(os.get_exec_path())),
         capture_output=True,
         encoding="utf-8",
         errors="replace",
@@ -60,6 +62,17 @@ def call(
         **given,
     )
     return done
+
+
+@functools.cache
+def path_of(program: str, folders: tuple[str, ...]) -> str:
+    """Where a program lies; its name where it is nowhere. Looked for once a process: on some sites
+    PATH has dozens of folders on a file server."""
+    for folder in folders:
+        path = os.path.join(folder, program)  # noqa: PTH118
+        if folder and os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
+            return path
+    return program
 
 
 def why_not(program: str, error: OSError, cwd: str | None = None) -> str:
@@ -80,7 +93,7 @@ class Calls:
     """Slurm's programs for one profile."""
 
     def __init__(self, profile: Profile) -> None:
-        self.per_minute = profile.calls_per_minute
+        self.pace = call_budget.Pace(profile.calls_per_minute)
         self.cluster = profile.cluster
         where = [os.environ.get(name, "") for name in KEPT if name.startswith("SLURM_CONF")]
         named = (profile.cluster, profile.name, profile.partition, profile.account)
@@ -90,10 +103,12 @@ class Calls:
     def run(self, command: list[str], cwd: str | None = None) -> subprocess.CompletedProcess[str]:
         """Call one when the budget has room. OSError and TimeoutExpired are the caller's."""
         submits = command[0] in CHANGE
-        call_budget.spend(self.per_minute, submits)
+        call_budget.spend(self.pace, submits)
+        began = time.monotonic()
         try:
             return call(command, self.cluster, cwd)
         finally:
+            self.pace.note(time.monotonic() - began)
             # Also after a failure: an sbatch that timed out may have been taken.
             if submits:
                 call_budget.changed()
@@ -127,10 +142,11 @@ class Calls:
         command = question.command("") if isinstance(question, Table) else question
 
         def anew() -> CachedAnswer:
-            seconds = call_budget.take(self.per_minute)
+            allowed = self.pace.per_minute()
+            seconds = call_budget.take(allowed)
             if seconds > 0:
                 trouble = (
-                    f"{self.per_minute} calls of Slurm a minute are used up "
+                    f"{allowed} calls of Slurm a minute are used up "
                     f"(calls_per_minute); {command[0]} is asked in {seconds:.0f} s"
                 )
                 return CachedAnswer(asked=time.time(), text=None, trouble=trouble)

@@ -13,6 +13,7 @@ import getpass
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -65,6 +66,8 @@ NOT_ENDING = frozenset({JobState.PENDING, JobState.RUNNING, JobState.SUSPENDED})
 """States of a job that has not been told to end."""
 DEFAULT_ARRAY_SIZE = 1001
 """MaxArraySize of a Slurm that does not say another."""
+SUBMISSIONS_AT_ONCE = 4
+"""sbatch mostly waits for the controller, which does one after the other."""
 
 
 class SlurmCluster:
@@ -81,6 +84,8 @@ class SlurmCluster:
         self.known_ids: dict[str, set[str]] | None = None
         self.queued: int | None = None
         self.looks = 0
+        self.submissions_at_once = SUBMISSIONS_AT_ONCE
+        self.counting = threading.Lock()
 
     def array_size(self) -> int:
         """Slurm's MaxArraySize, or max_array_tasks where that is less; Slurm's default where it
@@ -132,8 +137,9 @@ class SlurmCluster:
                 "or use --cluster local"
             ) from error
         job_id = self.id_in_answer(batch, result)
-        if self.queued is not None:
-            self.queued += len(batch.units)
+        with self.counting:
+            if self.queued is not None:
+                self.queued += len(batch.units)
         return job_id
 
     def id_in_answer(self, batch: Batch, result: subprocess.CompletedProcess[str]) -> str:

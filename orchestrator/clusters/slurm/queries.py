@@ -119,7 +119,7 @@ def _ask(*command: str, script: str | None = None, cluster: str | None = None) -
     """Run one of Slurm's programs, with ``script`` as its input. CheckError if there is none, or if
     it does not answer."""
     # By the default, as these questions may come before there is a profile.
-    call_budget.spend(Profile.calls_per_minute)
+    call_budget.spend(call_budget.Pace(Profile.calls_per_minute))
     try:
         answer = call([*command], cluster, script=script)
     except FileNotFoundError as error:

@@ -114,6 +114,8 @@ def hours_of_damaged(records: Sequence[str], held: Mapping[str, int]) -> float:
 
 def with_spent(records: Sequence[Record], spent: Mapping[str, Spent]) -> list[Record]:
     """The records with what was read of them."""
+    if not spent:
+        return list(records)
     found = []
     for record in records:
         own = spent.get(record.name)

@@ -17,6 +17,8 @@ def jobs_behind(plan: Plan) -> set[str]:
     follow the best one of others, those of later rounds of a search, and all that come after
     them."""
     found: set[str] = set()
+    if not (plan.gate_keys or plan.choices or plan.searches):
+        return found
     for job in plan.jobs:
         own = job.name in plan.gate_keys or job.name in plan.choices
         own = own or (plan.round_of(job) or 1) > 1

@@ -22,6 +22,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from jobs.spec import Job
+from orchestrator.lifecycle.reused.records import as_taken
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.choices.files import load_choice, settle, settled
 from orchestrator.runs.layout import OUT
@@ -34,8 +35,6 @@ from orchestrator.runs.reuse.finding import Finder, Source
 from orchestrator.runs.reuse.ledger import Line
 from orchestrator.runs.run import Run
 
-REUSED = "reused"
-"""Source of the state of a job that was taken from another run."""
 OVER = frozenset({JobState.COMPLETED, JobState.SKIPPED})
 SHOWN = 3
 
@@ -181,41 +180,6 @@ def line_of_taken(job: Job, source: Source) -> Line:
         parts=line.parts,
         taken=True,
     )
-
-
-def as_taken(record: Record, source: str) -> Record:
-    """The record of a job whose results were just brought."""
-    now = time.time()
-    return replace(
-        record,
-        token="",
-        job_id=None,
-        state=JobState.COMPLETED,
-        source=REUSED,
-        seen=now,
-        rule="",
-        # Without the job, so that like jobs of a large run share a line.
-        reason=f"done in {source.partition(':')[0]}",
-        reused=source,
-        waits_on=None,
-        doubt=None,
-        started=None,
-        ended=now,
-        exit_code=None,
-        host=None,
-        cause="",
-        died_of="",
-        due=False,
-    )
-
-
-def found_taken(run: Run, record: Record) -> Record:
-    """A record of a job with results that nobody has run here: it was taken, and whoever took it
-    was killed before that was saved."""
-    if record.state is not JobState.COMPLETED or record.ended is not None or record.reused:
-        return record
-    told = reused(run.out_folder(record))
-    return record if told is None else as_taken(record, f"{told['from']}:{told['job']}")
 
 
 def to_run_again(run: Run, record: Record) -> Record:

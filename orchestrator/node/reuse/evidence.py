@@ -14,11 +14,10 @@ Called by attempt.py; ``unlike`` also by orch before it takes a result. The stan
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
 import time
 
+from orchestrator.node.light.standard import sha256, suppress
 from orchestrator.node.system import read_json, write_json
 
 TYPE_CHECKING = False
@@ -40,8 +39,11 @@ MOST_CHANGED = 5
 
 def sha256_of(path: AnyPath) -> str:
     """The content of a file."""
+    digest = sha256()
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(SMALL_BYTES):
+            digest.update(block)
+    return str(digest.hexdigest())
 
 
 def left_in(out: str) -> dict[str, list[Any]]:
@@ -117,7 +119,7 @@ def note_end(attempt: str, out: str, token: str) -> None:
     """Look at the files that the job has read, and write down what it has left under this token;
     without a token it has left no results."""
     # A full disk: where nothing is noted nobody takes anything, and the exit record goes before.
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         note_changed(attempt)
         if token:
             note_left(attempt, out, token)

@@ -29,10 +29,11 @@ if __name__ == "__main__":  # started by its path, without site and without the 
 from orchestrator.node.several.rendezvous import Meeting, RendezvousError, meet
 from orchestrator.node.system import (
     CONTINUES,
+    TemporaryFolder,
     adopt_orphans,
     die_with_parent,
+    end_orphans,
     end_session,
-    temporary_folder,
     write_json,
 )
 from orchestrator.node.usage import oom_kills, oom_kills_since, usage
@@ -88,7 +89,7 @@ class OneNode:
         self.write()
         try:
             meeting = meet(self.folder, self.rank, self.count)
-            with temporary_folder() as temporary:
+            with TemporaryFolder() as temporary:
                 exit_code = self.run_command(command, meeting, temporary)
         except RendezvousError as error:
             print(f"orch-error: node {self.rank} ({self.record['host']}): {error}", flush=True)
@@ -114,6 +115,7 @@ class OneNode:
         )
         exit_code = self.child.wait()
         end_session(self.child.pid)
+        end_orphans([])
         return exit_code
 
     def own(self, environment: Mapping[str, str]) -> dict[str, str]:

@@ -10,18 +10,16 @@ cannot be imported, raises or hangs is told once in the log and in the exit reco
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import signal
-import subprocess
 import time
 
+from orchestrator.node.light.standard import dumps, signal, suppress
 from orchestrator.node.system import end_session, read_json, write_json
 from orchestrator.node.tracking.variables import identity, settings_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import subprocess
     from typing import Any
 
 PROGRAM = "engines.shared.tracking.follow"
@@ -64,12 +62,14 @@ class Follower:
         output folder."""
         if not self.to:
             return
+        import subprocess
+
         known = self.read()
         write_json(self.status, {"sent": known.get("sent", {}), "problems": {}, "finished": False})
         try:
             with open(os.path.join(self.out, LOG), "ab") as log:
                 self.process = subprocess.Popen(
-                    [*engine[:-4], PROGRAM, self.out, json.dumps(self.asked)],
+                    [*engine[:-4], PROGRAM, self.out, dumps(self.asked)],
                     cwd=cwd,
                     env=environment,
                     stdin=subprocess.PIPE,
@@ -82,6 +82,10 @@ class Follower:
             self.problems = {"all": f"the follower cannot be started: {error}"}
             self.tell()
 
+    def pids(self) -> list[int]:
+        """Its process, if it has one."""
+        return [] if self.process is None else [self.process.pid]
+
     def finish(self, code: int, signals: list[str]) -> None:
         """Have it send the last points, and wait for it, but not for long.
 
@@ -91,10 +95,10 @@ class Follower:
         process = self.process
         if process is None or process.stdin is None:
             return
-        with contextlib.suppress(BrokenPipeError):
+        with suppress(BrokenPipeError):
             process.stdin.write(f"{code}\n".encode())
             process.stdin.flush()
-        with contextlib.suppress(BrokenPipeError):
+        with suppress(BrokenPipeError):
             process.stdin.close()
         began = time.monotonic()
         while process.poll() is None:
@@ -103,7 +107,7 @@ class Follower:
             time.sleep(0.05)
         # Also what it has left running, such as W&B's own process.
         end_session(process.pid)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         self.look(time.monotonic() - began)
@@ -125,7 +129,7 @@ class Follower:
 
     def read(self) -> dict[str, Any]:
         """What the file says; nothing where there is none."""
-        with contextlib.suppress(OSError, ValueError, TypeError):
+        with suppress(OSError, ValueError, TypeError):
             return dict(read_json(self.status))
         return {}
 
@@ -144,6 +148,6 @@ def longest(signals: list[str]) -> float:
 def number_of(path: str) -> int | None:
     """The inode of a file; None where there is none. An engine writes its progress anew, by rename,
     when it opens it: until then what is in it may be of steps that will be done again."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         return os.stat(path).st_ino
     return None

@@ -13,12 +13,9 @@ transformers 5.24.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
 import os
-import re
 
+from orchestrator.node.light.standard import dumps, sha256, suppress
 from orchestrator.node.system import read_json
 
 TYPE_CHECKING = False
@@ -109,7 +106,7 @@ def with_trackers(
 def settings_of(folder: str) -> dict[str, Any] | None:
     """What the run says of trackers; None if it says nothing that can be read."""
     path = os.path.join(os.path.dirname(os.path.dirname(folder)), SETTINGS)
-    with contextlib.suppress(OSError, ValueError):
+    with suppress(OSError, ValueError):
         settings: Any = read_json(path)
         if isinstance(settings, dict) and all(
             isinstance(settings.get(key), kind) for key, kind in SAID.items()
@@ -134,13 +131,13 @@ def identity(settings: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
         "tags": list(dict.fromkeys(filter(None, map(tag, tags)))),
         "axes": axes,
         # Letters and digits: W&B takes few others.
-        "id": hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16],
+        "id": sha256("\n".join(parts).encode()).hexdigest()[:16],
     }
 
 
 def tag(text: str) -> str:
     """As W&B takes one: it splits them at commas."""
-    return re.sub(r"[\s,]+", " ", text).strip()[:LONGEST_TAG].strip()
+    return " ".join(text.replace(",", " ").split())[:LONGEST_TAG].strip()
 
 
 def variables_of(who: dict[str, Any]) -> dict[str, str]:
@@ -162,7 +159,7 @@ def variables_of(who: dict[str, Any]) -> dict[str, str]:
         "WANDB_RESUME": "allow",
         "MLFLOW_EXPERIMENT_NAME": who["project"],
         # Tags of every run that the job starts; the name is one of them.
-        "MLFLOW_RUN_CONTEXT": json.dumps(context),
+        "MLFLOW_RUN_CONTEXT": dumps(context),
     }
     return {name: value for name, value in found.items() if value}
 
@@ -190,6 +187,7 @@ def mlflow_run(base: str, own_id: str) -> str:
     path = os.path.join(base, DATABASE)
     if not os.path.exists(path):
         return ""
+    import contextlib
     import sqlite3
 
     query = (
@@ -197,7 +195,7 @@ def mlflow_run(base: str, own_id: str) -> str:
         "tags.key = 'orch.id' AND tags.value = ? AND runs.lifecycle_stage = 'active'"
     )
     # Whatever is wrong with it, the job goes on: MLflow then begins another run.
-    with contextlib.suppress(sqlite3.Error):
+    with suppress(sqlite3.Error):
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as opened:
             found = opened.execute(query, (own_id,)).fetchall()
         return str(found[0][0]) if len(found) == 1 else ""

@@ -93,6 +93,8 @@ def points_of(run: Run, stages: Iterable[str]) -> dict[str, list[Point]]:
 
 def show_points(run: Run) -> None:
     """Put what was drawn among the axes of the jobs, for all that shows them."""
+    if not run.plan.searches:
+        return
     try:
         points = points_of(run, run.plan.searches)
     except RunError as error:

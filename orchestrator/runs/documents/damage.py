@@ -20,6 +20,11 @@ def note(path: Path | str, why: str, remedy: str) -> None:
     _noted.setdefault(str(path), f"{path}: {why}: {remedy}")
 
 
+def is_noted() -> bool:
+    """Whether there is something to tell."""
+    return bool(_noted)
+
+
 def told() -> list[str]:
     """What was noted since the last time, a line for each file."""
     lines = list(_noted.values())

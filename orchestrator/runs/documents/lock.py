@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +43,8 @@ def locked(folder: Path) -> Iterator[None]:
         # The lock goes when the file is closed, also by a kill; the name stays, and means nothing
         # then. A full disk has no room for it; nothing else needs it.
         with contextlib.suppress(OSError):
-            os.ftruncate(file.fileno(), 0)
-            holder = f"orch on {socket.gethostname()}, process {os.getpid()}"
-            os.write(file.fileno(), holder.encode())
+            holder = f"orch on {os.uname().nodename}, process {os.getpid()}".encode()
+            # Cut afterwards: ext4 forces a file to disk that was cut to nothing first.
+            os.pwrite(file.fileno(), holder, 0)
+            os.ftruncate(file.fileno(), len(holder))
         yield

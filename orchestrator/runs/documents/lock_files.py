@@ -71,7 +71,7 @@ def made_cache_folder() -> Path:
 def opened(path: Path, mode: int = ALONE) -> IO[str]:
     """A lock file, made where there is none. RunError where a link lies in its place, or what is no
     file: it may lead to one that somebody else has locked."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:
         descriptor = os.open(path, flags, mode)
     except OSError as error:
@@ -85,8 +85,8 @@ def opened(path: Path, mode: int = ALONE) -> IO[str]:
     # An older version has let everybody read it.
     if known.st_uid == os.geteuid() and stat.S_IMODE(known.st_mode) & ~mode:
         os.fchmod(descriptor, mode)
-    # "a+" keeps what stands in it until the lock is ours; that may be anything.
-    return os.fdopen(descriptor, "a+", errors="replace")
+    # "r+" keeps what stands in it until the lock is ours; that may be anything.
+    return os.fdopen(descriptor, "r+", errors="replace")
 
 
 def take(file: IO[str], path: Path, seconds: float, moved_by: str) -> None:

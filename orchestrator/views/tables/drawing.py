@@ -11,17 +11,21 @@ blank, since a program may read it, unless COLUMNS says how wide a line may be.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import TYPE_CHECKING, TextIO
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Span, Text
 
 from orchestrator.views.tables.columns import KEYS, Column, Kind
 from orchestrator.views.tables.layout import GAP, Fitted, fitted, padded, same_keys
 from orchestrator.views.tables.words import broken
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 INDENT = "  "
 WITHOUT_SIGNS = str.maketrans("✓▶·✗–…×█░≥→", "+>.x-~x#.>>")
@@ -41,7 +45,40 @@ class Screen:
 WHOLE = Screen()
 
 
-def screen_of(console: Console, wide: bool = False) -> Screen:
+LIKE_A_TERMINAL = ("FORCE_COLOR", "TTY_COMPATIBLE")
+"""Variables by which rich takes a pipe for a terminal."""
+
+
+class Pipe:
+    """Standard output that is no terminal: what rich's console would say of it, whose import takes
+    a third of a look at a run."""
+
+    is_terminal = record = False
+    width = height = 0
+
+    def __init__(self) -> None:
+        self.file: TextIO = sys.stdout
+        columns = os.environ.get("COLUMNS", "")
+        if columns.isdigit():
+            self.width = int(columns)
+
+    @property
+    def encoding(self) -> str:
+        """Of what is written to it."""
+        return self.file.encoding or "utf-8"
+
+
+def output() -> Console | Pipe:
+    """What standard output is."""
+    asked_for = any(os.environ.get(name) for name in LIKE_A_TERMINAL)
+    if not sys.stdout.isatty() and not asked_for:
+        return Pipe()
+    from rich.console import Console
+
+    return Console()
+
+
+def screen_of(console: Console | Pipe, wide: bool = False) -> Screen:
     """What a console writes to; ``wide``: nothing is left out for want of room."""
     is_terminal = console.is_terminal
     has_width = is_terminal or os.environ.get("COLUMNS", "").isdigit()
@@ -49,13 +86,13 @@ def screen_of(console: Console, wide: bool = False) -> Screen:
     return Screen(width, console.height if is_terminal else None)
 
 
-def show(console: Console, lines: Iterable[Text]) -> None:
+def show(console: Console | Pipe, lines: Iterable[Text]) -> None:
     """Print lines as they are: they fit, or are wider for a reason."""
     plain = not console.encoding.lower().startswith("utf")
     styled = console.is_terminal or console.record
     for line in lines:
         told = translated(line) if plain else line
-        if not styled:
+        if isinstance(console, Pipe) or not styled:
             # Into a file go thousands of lines, and rich takes a millisecond for each.
             console.file.write(f"{told.plain}\n")
             continue

@@ -25,6 +25,7 @@ from engines.contract.config import (
 )
 from engines.contract.progress import Progress, read_progress
 from engines.contract.results import Row, read_results, write_results
+from tests.support.paths import ROOT
 
 
 class Config(EngineConfig):
@@ -207,3 +208,50 @@ def test_a_small_number_is_a_number_as_json_and_as_a_person_writes_it(
     path = tmp_path / "config.json"
     path.write_text(text)
     assert load_config(path, Rated).rate == 1e-5
+
+
+LEAVES = """
+import atexit, subprocess, sys, time
+from engines.contract.config import EngineConfig
+from engines.contract.program import Interrupted, leave, program
+
+class Config(EngineConfig):
+    ends: str
+
+def run(config, out, stop):
+    # What libraries do when Python takes them down.
+    atexit.register(print, "taken down")
+    children = [
+        subprocess.Popen(["sleep", "600"]),
+        subprocess.Popen(["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"]),
+    ]
+    (out / "pids").write_text(" ".join(str(child.pid) for child in children))
+    time.sleep(0.3)
+    print("last word", end="")
+    if config.ends == "stopped":
+        raise Interrupted("saved")
+    if config.ends == "failed":
+        for child in children:
+            child.kill()
+        raise RuntimeError("it failed")
+
+leave(program("test", Config, run))
+"""
+
+
+@pytest.mark.parametrize(("ends", "code"), [("well", 0), ("stopped", 75), ("failed", 1)])
+def test_a_program_whose_work_is_on_disk_ends_at_once_and_with_it_what_it_has_started(
+    ends: str, code: int, tmp_path: Path
+) -> None:
+    (tmp_path / "leaves.py").write_text(LEAVES)
+    (tmp_path / "config.yaml").write_text(f"ends: {ends}")
+    command = [sys.executable, "leaves.py", "config.yaml", "--out", str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == code, done.stderr
+    # Only where something went wrong does Python itself end the process.
+    assert done.stdout == ("last word" if code != 1 else "last wordtaken down\n")
+    for pid in (tmp_path / "out" / "pids").read_text().split():
+        assert not Path(f"/proc/{pid}").exists()

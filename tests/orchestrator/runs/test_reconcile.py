@@ -3,6 +3,7 @@ a failure."""
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engines.contract.progress import Progress, read_progress
-from orchestrator.runs.reconcile import current, decide, reconcile
-from orchestrator.runs.record import FAILED, FINAL, JobState, Record
+from orchestrator.runs.reconcile import current, decide, reconcile, weigh
+from orchestrator.runs.record import FAILED, FINAL, Doubt, JobState, Record, Wait
 from orchestrator.runs.rules import GRACE_SECONDS, RULES, RULES_OF_ITS_END
 from orchestrator.runs.sources import Answer, ExitRecord, SchedulerRecord, exit_of_this_start
 from orchestrator.views.pace import last_progress, pace
@@ -538,3 +539,68 @@ def test_how_a_program_ended_that_was_made_to_end_is_not_said_beside_who_did() -
     mute = SchedulerRecord(job_id="7", token=TOKEN, state=JobState.TIMEOUT)
     (now,) = reconcile([record()], {}, {TOKEN: mute}, {"train": silent}, set(), 100.0)
     assert now.reason == "ended by signal 15 (SIGTERM)"
+
+
+TIMES = st.sampled_from([None, 0.0, 50.0])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    state=st.sampled_from([JobState.PENDING, JobState.WAITING, JobState.RUNNING]),
+    said=st.sampled_from([JobState.PENDING, JobState.RUNNING]),
+    job_ids=st.tuples(st.sampled_from(["7", None]), st.sampled_from(["7", "8"])),
+    reasons=st.tuples(st.sampled_from(["", "Priority"]), st.sampled_from(["", "Priority"])),
+    times=st.tuples(TIMES, TIMES, TIMES, TIMES, TIMES),
+    rest=st.tuples(
+        st.sampled_from(["", "in_the_queue", "nowhere"]),
+        st.sampled_from([None, Doubt.NOWHERE]),
+        st.sampled_from([None, Wait.PARENTS]),
+        st.sampled_from([None, 0, 1]),
+        st.sampled_from([TOKEN, ""]),
+        st.sampled_from([None, "n1"]),
+    ),
+    results=st.booleans(),
+)
+def test_jobs_that_nothing_has_happened_to_are_as_the_rules_would_leave_them(
+    state: JobState,
+    said: JobState,
+    job_ids: tuple[str | None, str],
+    reasons: tuple[str, str],
+    times: tuple[float | None, ...],
+    rest: tuple[Any, ...],
+    results: bool,
+) -> None:
+    rule, doubt, waits_on, exit_code, token, host = rest
+    held = Record(
+        name="a",
+        stage="a",
+        identity="i",
+        folder="jobs/a",
+        token=token,
+        job_id=job_ids[0],
+        state=state,
+        source="squeue",
+        rule=rule,
+        reason=reasons[0],
+        doubt=doubt,
+        waits_on=waits_on,
+        started=times[0],
+        ended=times[1],
+        expected_start=times[2],
+        exit_code=exit_code,
+        seen=1.0,
+    )
+    queued = SchedulerRecord(
+        job_id=job_ids[1],
+        token=TOKEN,
+        state=said,
+        reason=reasons[1],
+        started=times[3],
+        expected_start=times[4],
+        host=host,
+        source="squeue",
+    )
+    queue = {TOKEN: queued}
+    done = {"a"} if results else set()
+    weighed = weigh(current(held, queue, None, None, results, 9.0))
+    assert reconcile([held], queue, None, {}, done, 9.0) == [weighed]

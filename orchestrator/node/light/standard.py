@@ -1,0 +1,168 @@
+"""What the program on a node needs of json, contextlib, signal, hashlib and ctypes, without their
+imports: these take as long as all else that an empty job does.
+
+In and out: as there. Each is made of the module in C that the library's own is made of, and is the
+library's own where Python has no such module. Called by the rest of this package.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as signal
+    from types import TracebackType
+    from typing import Any
+else:
+    try:
+        import _signal as signal
+    except ImportError:
+        import signal
+
+NAMES = {
+    getattr(signal, name): name for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGALRM")
+}
+"""Of the signals that a job is sent."""
+SET_PDEATHSIG, SET_CHILD_SUBREAPER = 1, 36
+"""What prctl is asked to do (linux/prctl.h)."""
+SPACE = " \t\n\r"
+"""Between the parts of a JSON document."""
+
+
+def sha256(content: bytes = b"") -> Any:
+    """As ``hashlib.sha256``."""
+    try:
+        from _sha2 import sha256 as made  # type: ignore[import-not-found]  # from Python 3.12 on
+    except ImportError:
+        try:
+            from _sha256 import sha256 as made  # type: ignore[import-not-found]
+        except ImportError:
+            from hashlib import sha256 as made
+    return made(content)
+
+
+class suppress:  # as in contextlib
+    """Pass over these exceptions in a block, as ``contextlib.suppress`` does."""
+
+    def __init__(self, *errors: type[BaseException]) -> None:
+        self.errors = errors
+
+    def __enter__(self) -> None:
+        """Nothing."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        """Whether the exception is one of them."""
+        return kind is not None and issubclass(kind, self.errors)
+
+
+def prctl(option: int, value: int) -> None:
+    """Ask the kernel for something about this process."""
+    try:
+        import _ctypes
+
+        library: Any = _ctypes
+        address = library.dlsym(library.dlopen(None, 0), "prctl")
+        library.call_function(address, (option, value))
+    except (ImportError, AttributeError):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(option, value)
+
+
+class Form:
+    """How the scanner in C reads: as ``json.loads`` does by itself."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+
+    @staticmethod
+    def parse_constant(name: str) -> float:
+        """NaN, Infinity and -Infinity, which strict JSON has not."""
+        return float(name)
+
+
+def loads(text: str) -> Any:
+    """A JSON document; ValueError if it is none."""
+    try:
+        from _json import make_scanner
+    except ImportError:
+        import json
+
+        return json.loads(text)
+    begin = len(text) - len(text.lstrip(SPACE))
+    form: Any = Form
+    try:
+        value, end = make_scanner(form)(text, begin)
+    except StopIteration as stop:
+        raise ValueError(f"no JSON at character {stop.value}") from None
+    if text[end:].strip(SPACE):
+        raise ValueError(f"more than one JSON document from character {end}")
+    return value
+
+
+def dumps(value: object, indent: int | None = None) -> str:
+    """JSON as ``json.dumps(value, indent=indent)`` writes it."""
+    try:
+        from _json import encode_basestring_ascii
+    except ImportError:
+        import json
+
+        return json.dumps(value, indent=indent)
+    return written(value, encode_basestring_ascii, indent, 1)
+
+
+def written(value: Any, quoted: Any, indent: int | None, depth: int) -> str:
+    """One value; ``depth``: how many levels in its parts stand."""
+    if isinstance(value, str):
+        return str(quoted(value))
+    if value is None or value is True or value is False:
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, dict):
+        parts = [
+            f"{quoted(key_of(key))}: {written(one, quoted, indent, depth + 1)}"
+            for key, one in value.items()
+        ]
+        return joined("{", parts, "}", indent, depth)
+    if isinstance(value, list | tuple):
+        parts = [written(one, quoted, indent, depth + 1) for one in value]
+        return joined("[", parts, "]", indent, depth)
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+def number(value: float) -> str:
+    """A number as JSON, or as Python's own reader takes it where JSON has none."""
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "Infinity" if value > 0 else "-Infinity"
+    return float.__repr__(value)
+
+
+def key_of(key: object) -> str:
+    """The key of a mapping as text."""
+    if isinstance(key, str):
+        return key
+    if key is None or isinstance(key, bool | int | float):
+        return written(key, None, None, 0)
+    raise TypeError(f"keys must be str, int, float, bool or None, not {type(key).__name__}")
+
+
+def joined(opening: str, parts: list[str], closing: str, indent: int | None, depth: int) -> str:
+    """The parts of a list or a mapping."""
+    if not parts:
+        return f"{opening}{closing}"
+    if indent is None:
+        return f"{opening}{', '.join(parts)}{closing}"
+    inner, outer = f"\n{' ' * (indent * depth)}", f"\n{' ' * (indent * (depth - 1))}"
+    return f"{opening}{inner}{f',{inner}'.join(parts)}{outer}{closing}"
