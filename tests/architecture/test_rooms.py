@@ -27,6 +27,7 @@ FLOORS = (
     {"views", "scores"},
     {"reproduction", "storage"},
     {"api"},
+    {"serve"},
     {"cli"},
 )
 """Rooms of orchestrator/, the lowest first. A file imports its own room and lower floors."""
@@ -65,6 +66,7 @@ LATE_IN_CLI = {
     "importlib.metadata": "only `orch --version` asks for it",
     "orchestrator.cli.json_schemas": READS_DESCRIPTIONS,
     "orchestrator.storage": READS_DESCRIPTIONS,
+    "orchestrator.serve": "an HTTP server, and all that it shows",
     "yaml": "a command that only looks at a run reads none",
     "orchestrator.views": "drawing imports rich, or textual, where a command may print JSON instead",
 }

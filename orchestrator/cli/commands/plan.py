@@ -7,14 +7,12 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.api.json_documents import plan_document
 from orchestrator.cli.arguments import AsJson, ClusterName, Experiment, Preset, Set, Wide
 from orchestrator.cli.json_output import print_json
 from orchestrator.cli.shared import planned
 from orchestrator.errors import CheckError
 from orchestrator.planning.plan import Plan
-
-JSON_KEYS = ("name", "stage", "axes", "after", "resources", "pack", "canary")
-"""What --json prints of a job."""
 
 
 def plan(
@@ -36,9 +34,7 @@ def plan(
     what these cost if the cluster's profile has a price. Submits nothing."""
     made = planned(experiment, preset, overrides)
     if as_json:
-        head = {key: made.head()[key] for key in ("experiment", "preset", "gpu_hours")}
-        jobs = [{key: job.to_dict()[key] for key in JSON_KEYS} for job in made.jobs]
-        print_json("plan", {**head, "jobs": jobs})
+        print_json("plan", plan_document(made))
         return
     from rich.console import Console
 
