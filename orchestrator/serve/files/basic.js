@@ -53,6 +53,15 @@ export function number(value) {
   return text.replaceAll("-", "−");
 }
 
+// How all numbers of a column are written: with the decimals that its values need for four digits.
+export function column(values) {
+  const known = values.filter((one) => typeof one === "number" && Number.isFinite(one));
+  const sizes = known.map(Math.abs).filter((one) => one > 0);
+  if (known.every(Number.isInteger) || !sizes.length || Math.min(...sizes) < 1e-4 || Math.max(...sizes) >= 1e6) return number;
+  const digits = Math.min(4, Math.max(0, ...known.map((one) => (String(Number(one.toPrecision(4))).split(".")[1] ?? "").length)));
+  return (value) => (value === null || value === undefined ? "" : value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }).replace("-", "−"));
+}
+
 // As the commands print it: the words of a metric without its ending.
 export const words = (metric) => metric.replace(/_mean$/, "").replaceAll("_", " ");
 
@@ -84,13 +93,14 @@ export function groupBy(list, key) {
 
 // The table that all parts use: columns are {key, name, kind, value(row), cell(row)}; kind "r": numbers.
 export function table(columns, rows, { sort, onsort, onopen, keyOf, chosen, groups, label }) {
-  const head = columns.map((column) => {
-    const state = sort && sort.key === column.key ? (sort.falls ? "descending" : "ascending") : "none";
-    const text = column.name || "state";
-    const inner = onsort ? h("button", { "data-key": `sort-${column.key}`, onclick: () => onsort(column.key) }, text) : text;
-    return h("th", { scope: "col", class: column.kind, "aria-sort": onsort ? state : null }, inner);
+  const head = columns.map((one) => {
+    const state = sort && sort.key === one.key ? (sort.falls ? "descending" : "ascending") : "none";
+    const text = one.name || "state";
+    const inner = onsort ? h("button", { "data-key": `sort-${one.key}`, onclick: () => onsort(one.key) }, text) : text;
+    return h("th", { scope: "col", class: one.kind, "aria-sort": onsort ? state : null }, inner);
   });
   const body = [];
+  const written = new Map(columns.filter((one) => one.kind === "r" && !one.cell).map((one) => [one, column(rows.map(one.value))]));
   let group = null;
   rows.forEach((row, place) => {
     const own = groups ? groups(row) : null;
@@ -100,23 +110,24 @@ export function table(columns, rows, { sort, onsort, onopen, keyOf, chosen, grou
     }
     const key = keyOf ? keyOf(row) : String(place);
     const open = onopen ? () => onopen(row) : null;
-    const cells = columns.map((column) => h("td", { class: column.kind }, column.cell ? column.cell(row) : shownCell(column, row)));
+    const cells = columns.map((one) => h("td", { class: one.kind }, one.cell ? one.cell(row) : shownCell(one, row, written.get(one))));
     body.push(h("tr", { class: key === chosen ? "chosen" : null, "data-key": `row-${key}`, tabindex: open ? (body.length ? -1 : 0) : null, onclick: open }, cells));
   });
   return h("div", { class: "table" }, h("table", { "aria-label": label }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
 }
 
-function shownCell(column, row) {
-  const value = column.value(row);
+function shownCell(one, row, write) {
+  const value = one.value(row);
   if (value === null || value === undefined) return "";
-  return column.kind === "r" ? number(value) : typeof value === "string" ? value : shown(value);
+  if (typeof value === "number" && write) return write(value);
+  return one.kind === "r" ? number(value) : typeof value === "string" ? value : shown(value);
 }
 
 // Rows in the order that a person chose; the plan's without one.
 export function sorted(rows, columns, sort) {
-  const column = sort && columns.find((one) => one.key === sort.key);
-  if (!column) return rows;
-  return [...rows].sort((a, b) => compare(column.value(a), column.value(b), sort.falls));
+  const chosen = sort && columns.find((one) => one.key === sort.key);
+  if (!chosen) return rows;
+  return [...rows].sort((a, b) => compare(chosen.value(a), chosen.value(b), sort.falls));
 }
 
 // Up, down, and back to the plan's order.

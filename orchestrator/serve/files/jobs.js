@@ -1,7 +1,7 @@
 // The table of jobs: filtered, sorted, with seeds together; the field of the filter stays while the
 // table is drawn anew.
 
-import { $, clock, groupBy, h, nextSort, number, plural, sorted, table, words } from "./basic.js";
+import { $, clock, column, groupBy, h, nextSort, number, plural, sorted, table, words } from "./basic.js";
 import { go, hash, kindOf, now, openJob, rows, signOf, state } from "./app.js";
 import { looks, shownValue } from "./draw.js";
 import { effects } from "./effects.js";
@@ -156,13 +156,16 @@ function columnsOf(lines, narrow) {
   const counts = new Map();
   for (const row of shownRows) for (const name of Object.keys(metricsOf(row))) counts.set(name, (counts.get(name) ?? 0) + 1);
   const metrics = [...counts.keys()].sort((a, b) => counts.get(b) - counts.get(a)).slice(0, narrow ? 1 : METRICS);
-  const metricColumns = metrics.map((name) => ({ key: name, name: words(name), kind: "r", value: (line) => mean(line, name), cell: (line) => metricCell(line, name) }));
+  const metricColumns = metrics.map((name) => {
+    const write = column(lines.map((line) => mean(line, name)));
+    return { key: name, name: words(name), kind: "r", value: (line) => mean(line, name), cell: (line) => metricCell(line, name, write) };
+  });
   const stateCell = (line) => h("span", { class: `t-${kindOf(line.row.state)}` }, `${signOf(line.row.state).sign} `, narrow ? null : signOf(line.row.state).word, line.row.stalled_seconds ? ", stalled" : null, line.row.attempt > 1 ? ` [attempt ${line.row.attempt}]` : null);
   const swatch = (line, axis) => (axis === look.main ? h("span", { class: `swatch b${look.colour(line.row)}`, "aria-hidden": "true" }) : null);
   if (narrow) {
     return [
       { key: "state", name: "", value: (line) => line.row.state, cell: stateCell },
-      { key: "job", name: "job", kind: "long", value: (line) => line.row.job, cell: (line) => [look.main in line.row.axes ? swatch(line, look.main) : null, varying.filter((axis) => axis in line.row.axes).map((axis) => `${axis} ${shownValue(line.row.axes[axis])}`).join(", ") || line.row.stage, line.members.length > 1 ? ` × ${line.members.length}` : null] },
+      { key: "job", name: "job", kind: "job", value: (line) => line.row.job, cell: (line) => [look.main in line.row.axes ? swatch(line, look.main) : null, varying.filter((axis) => axis in line.row.axes).map((axis) => `${axis} ${shownValue(line.row.axes[axis])}`).join(", ") || line.row.stage, line.members.length > 1 ? ` × ${line.members.length}` : null] },
       ...metricColumns,
       { key: "time", name: "time", kind: "r", value: (line) => elapsedOf(line.row), cell: (line) => clock(elapsedOf(line.row)) },
     ];
@@ -184,11 +187,11 @@ function mean(line, name) {
 }
 
 // The value of a job that has not finished is no result, and soft.
-function metricCell(line, name) {
+function metricCell(line, name, write) {
   const values = line.members.map((row) => metricsOf(row)[name]).filter((one) => one !== undefined);
   if (!values.length) return "";
   const half = (Math.max(...values) - Math.min(...values)) / 2;
-  const text = [number(mean(line, name)), half ? h("span", { class: "soft" }, ` ±${number(Number(half.toPrecision(2)))}`) : null];
+  const text = [write(mean(line, name)), half ? h("span", { class: "soft" }, ` ±${number(Number(half.toPrecision(2)))}`) : null];
   return line.row.state === "COMPLETED" ? text : h("span", { class: "soft" }, text);
 }
 

@@ -3,7 +3,7 @@
 import { $, clock, h, moment, number, quoted, words } from "./basic.js";
 import { elapsedOf, whyOf } from "./jobs.js";
 import { go, kindOf, rows, signOf, state } from "./app.js";
-import { curves, shownValue } from "./draw.js";
+import { curves, looks, shownValue } from "./draw.js";
 import { address, askOrErrors, logPiece, ofRun, Refused } from "./server.js";
 import { actionButtons, overrideButton } from "./dialogs.js";
 
@@ -117,7 +117,7 @@ function siblings(row) {
 function curvesOf(row, known, width) {
   const list = (known.curves ?? []).filter((one) => one.points.length);
   if (!list.length) return [];
-  const panels = list.slice(0, 12).map((one) => h("div", {}, curves([{ label: "", colour: 0, dash: 0, lines: [one] }], { name: words(one.metric), detail: number(one.points.at(-1)[1]), width: width > 480 && list.length > 1 ? (width - 35) / 2 : width })));
+  const panels = list.slice(0, 12).map((one) => h("div", {}, curves([{ label: "", colour: looks(rows(), null).colour(row), dash: 0, lines: [one] }], { name: words(one.metric), detail: number(one.points.at(-1)[1]), width: width > 480 && list.length > 1 ? (width - 35) / 2 : width })));
   return [h("h3", {}, "Curves"), h("div", { class: width > 480 && list.length > 1 ? "two" : null }, panels)];
 }
 

@@ -124,13 +124,15 @@ export function costsPart() {
   const gpu = known.all.gpu_hours_asked || known.all.gpu_hours_used;
   const unit = gpu ? "gpu" : "cpu";
   const hours = (one, word) => one[`${unit}_hours_${word}`];
-  const text = (value, atLeast) => `${atLeast ? "≥ " : ""}${value < 0.1 && value > 0 ? `${number(Number((value * 60).toPrecision(2)))} min` : `${value.toFixed(2)} h`}`;
+  // One unit for all numbers of the page.
+  const [factor, word] = hours(known.all, "asked") < 5 ? [60, "minutes"] : [1, "hours"];
+  const text = (value, atLeast) => `${atLeast ? "≥ " : ""}${(value * factor).toFixed(factor === 1 ? 2 : 1)}`;
   const name = (one) => [one.stage, ...Object.entries(one.axes ?? {}).map(([axis, value]) => `${axis} ${shownValue(value)}`)].join(", ");
   const columns = [
     { key: "stage", name: "stage", value: name },
     { key: "jobs", name: "jobs", kind: "r", value: (one) => one.jobs },
     { key: "starts", name: "starts", kind: "r", value: (one) => one.starts },
-    ...["asked", "used", "wasted"].map((word) => ({ key: word, name: word, kind: "r", value: (one) => hours(one, word), cell: (one) => text(hours(one, word), one.unknown && word !== "asked") })),
+    ...["asked", "used", "wasted"].map((one) => ({ key: one, name: one, kind: "r", value: (part) => hours(part, one), cell: (part) => text(hours(part, one), part.unknown && one !== "asked") })),
   ];
   const used = known.used;
   const usedColumns = [
@@ -144,8 +146,8 @@ export function costsPart() {
   const budget = known.budget_gpu_hours === null ? "" : `; the run may take ${number(known.budget_gpu_hours)} GPU-hours`;
   const advice = used.flatMap((one) => one.advice);
   return [
-    h("h1", {}, `${text(hours(known.all, "used"), known.all.unknown)} of ${unit.toUpperCase()} time used${price}${budget}.`),
-    h("p", { class: "sub" }, "Asked: time limits. Used: all starts of all attempts. Wasted: starts that left no results, since the last saved moment."),
+    h("h1", {}, `${text(hours(known.all, "used"), known.all.unknown)} ${unit.toUpperCase()}-${word} used${price}${budget}.`),
+    h("p", { class: "sub" }, `In ${unit.toUpperCase()}-${word}. Asked: time limits. Used: all starts of all attempts. Wasted: starts that left no results, since the last saved moment.`),
     known.trouble ? h("p", { class: "trouble" }, known.trouble) : null,
     table(columns, [...known.groups, { ...known.all, stage: "all", axes: {} }], { label: "Costs" }),
     used.length ? h("h2", {}, "Used at most, of what was asked for") : null,
