@@ -10,6 +10,7 @@ from orchestrator.cli.json_output import print_json
 from orchestrator.lifecycle.refresh import refresh
 from orchestrator.runs.documents.decisions import load_decision
 from orchestrator.runs.lookup import find_job
+from orchestrator.runs.record import Record
 from orchestrator.views.logs import record_of
 from orchestrator.views.status import row
 
@@ -29,7 +30,19 @@ def why(
         told = {"lines": lines, "gate": gate, "trouble": trouble}
         print_json("why", {"run": found.name, "job": row(found, record, time.time()), **told})
         return
-    for line in lines:
-        print(line)
+    print_why(record, lines)
     if trouble:
         print(f"could not ask: {trouble}")
+
+
+def print_why(record: Record, lines: list[str]) -> None:
+    """The lines, on a terminal with what each is about beside it."""
+    from rich.console import Console
+
+    from orchestrator.views.overview.signs import SIGNS
+    from orchestrator.views.tables.drawing import screen_of, show
+    from orchestrator.views.tables.told import explained
+
+    console = Console()
+    sign = SIGNS[record.state]
+    show(console, explained(lines, screen_of(console), sign.sign, sign.colour))
