@@ -15,6 +15,7 @@ from engines.contract.files import write_text
 from engines.contract.results import Row, read_results
 from engines.contract.tidy import Tidy, csv_text, write_parquet
 from orchestrator.errors import RunError
+from orchestrator.runs.choices.files import axes_with_followed
 from orchestrator.runs.documents.damage import note
 from orchestrator.runs.documents.results import remedy
 from orchestrator.runs.layout import RESULTS
@@ -29,8 +30,9 @@ BOUNDS = ("low", "high")
 def gather(
     run: Run, jobs: Sequence[str] | None, metrics: Sequence[str] | None
 ) -> tuple[list[Tidy], list[str], list[str]]:
-    """The rows of the named jobs, told apart by the job's axes and their own; the jobs that have
-    none yet; and in words what commands have left that is no row.
+    """The rows of the named jobs, told apart by the job's axes, those of the job that it follows as
+    the best one, and their own; the jobs that have none yet; and in words what commands have left
+    that is no row.
 
     RunError if nothing is done, or if no row has one of ``metrics``.
     """
@@ -53,8 +55,9 @@ def gather(
             continue
         rows, document = found
         problems += [f"{job.name}: {text}" for text in document["facts"].get("problems", [])]
+        axes = axes_with_followed(run, job)
         for row in rows:
-            lines.append(tidy(row, dict(job.axes), out / RESULTS, job.name, job.stage))
+            lines.append(tidy(row, axes, out / RESULTS, job.name, job.stage))
     if not metrics:
         return lines, unfinished, problems
     known = {line.row.metric for line in lines}

@@ -10,9 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from engines.contract.progress import read_progress
+from engines.shared.reporting.look import Look
+from jobs.ranking import without_seed
+from jobs.stages import job_name, literal
+from orchestrator.runs.choices.files import axes_with_followed
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
-from orchestrator.views.page.facts import SAMPLED, job_curves
+from orchestrator.views.page.facts import SAMPLED, job_curves, looks_by_setting, varying_axes
 
 MOST_POINTS = 300
 """Of a curve, at most."""
@@ -24,22 +28,35 @@ def curves_of(run: Run, records: Sequence[Record]) -> dict[str, Any]:
     """The curves of each stage, of a sample of the jobs of a large one.
 
     ``stages``: by stage how many of its jobs have begun and how many of them are drawn;
-    ``curves``: stage, metric, job, and points as pairs of step and value.
+    ``curves``: stage, metric, job, points as pairs of step and value, and how `orch page` draws it:
+    label, place of its colour and of its kind of line.
     """
     begun: dict[str, list[Record]] = {}
     for record in records:
         if record.attempt or record.reused:
             begun.setdefault(record.stage, []).append(record)
+    looks = looks_by_setting(run)
     stages, curves = {}, []
     for stage, members in begun.items():
         # Rounded up, so that every k-th job makes SAMPLED of them at most.
         drawn = members[:: max(1, -(-len(members) // SAMPLED))]
         stages[stage] = {"begun": len(members), "drawn": len(drawn)}
+        varying = varying_axes(run, stage)
         for record in drawn:
-            for metric, curve in job_curves(run, record):
-                points = extremes(curve.points)
+            axes = without_seed(axes_with_followed(run, record))
+            look = looks.get(job_name("", axes), Look(0))
+            words = [f"{axis} {literal(axes[axis])}" for axis in varying if axis in axes]
+            for metric, points in job_curves(run, record):
                 curves.append(
-                    {"stage": stage, "metric": metric, "job": record.name, "points": points}
+                    {
+                        "stage": stage,
+                        "metric": metric,
+                        "job": record.name,
+                        "points": extremes(points),
+                        "label": ", ".join(words),
+                        "colour": look.colour,
+                        "line": look.line,
+                    }
                 )
     return {"run": run.name, "stages": stages, "curves": curves}
 

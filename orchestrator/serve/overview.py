@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from jobs.stages import literal
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
 from orchestrator.views.overview.causes import (
@@ -20,7 +21,8 @@ from orchestrator.views.overview.causes import (
 )
 from orchestrator.views.overview.metrics import newest_metrics
 from orchestrator.views.overview.stages import by_stage
-from orchestrator.views.page.facts import stage_boxes
+from orchestrator.views.page import findings
+from orchestrator.views.page.facts import colours_of_axis, stage_boxes
 from orchestrator.views.tables.folding import of_text
 
 MOST_METRICS = 2000
@@ -30,18 +32,39 @@ MOST_GROUPS = 200
 
 
 def overview(run: Run, records: Sequence[Record]) -> dict[str, Any]:
-    """``failed``: causes of death with their jobs; ``others``: what did not run or waits, and why;
-    ``stages``: what each is of and comes after; ``metrics``: by job its newest values."""
+    """What the page shows, in this order.
+
+    ``reports``: of each its first sentence; ``colours``: of the page; ``failed``: causes of death
+    with their jobs; ``others``: what did not run or waits, and why; ``stages``: what each is of and
+    comes after; ``metrics``: by job its newest values.
+    """
     begun = [record for record in records if record.attempt or record.reused]
     return {
         "run": run.name,
         "about": run.plan.about,
         "created": run.created,
+        "reports": [
+            {"job": one.job, "headline": one.headline} for one in findings.reports(run, records)
+        ],
+        "colours": colours(run),
         "failed": failed(run, records),
         "others": others(run, records),
         "stages": stages(run, records),
         "metrics": newest_metrics(run, begun[:MOST_METRICS]),
     }
+
+
+def colours(run: Run) -> dict[str, Any]:
+    """The axis whose values have the colours on `orch page` and in reports, and each value with the
+    place of its colour; an empty name: each setting has its own."""
+    known = colours_of_axis(run)
+    places = {}
+    for job in run.plan.jobs:
+        if known.axis in job.axes:
+            value = job.axes[known.axis]
+            if literal(value) in known.looks:
+                places[literal(value)] = (value, known.looks[literal(value)].colour)
+    return {"axis": known.axis, "values": list(places.values())}
 
 
 def failed(run: Run, records: Sequence[Record]) -> list[dict[str, Any]]:

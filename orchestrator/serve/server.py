@@ -27,6 +27,7 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from engines.shared.reporting.look import css
 from orchestrator.errors import OrchError
 from orchestrator.serve import actions, answers
 from orchestrator.serve.answer import (
@@ -61,7 +62,7 @@ KINDS = {
     ".css": "text/css",
     ".svg": "image/svg+xml",
 }
-START = "page.html"
+START, COLOURS = "page.html", "colours.css"
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -78,8 +79,8 @@ HEADERS = {
 
 
 def page_files() -> dict[str, Answer]:
-    """The files of the page by their names."""
-    found = {}
+    """The files of the page by their names, and the colours that reports have too."""
+    found = {COLOURS: Answer(css().encode(), "text/css; charset=utf-8")}
     for entry in files("orchestrator.serve").joinpath("files").iterdir():
         kind = KINDS.get(os.path.splitext(entry.name)[1])  # noqa: PTH122  # no path, where a wheel is a zip
         if kind is not None:

@@ -8,6 +8,7 @@ from orchestrator.cli.arguments import AsJson, JobOfRun, OfRun, OneJob
 from orchestrator.cli.json_output import print_json
 from orchestrator.lifecycle.refresh import refresh
 from orchestrator.runs.lookup import find_job
+from orchestrator.runs.record import Record
 from orchestrator.views.logs import record_of
 
 
@@ -22,7 +23,19 @@ def why(
     if as_json:
         print_json("why", why_document(found, record, records, trouble))
         return
-    for line in orchestrator.views.why.why(found, record, records):
-        print(line)
+    print_why(record, orchestrator.views.why.why(found, record, records))
     if trouble:
         print(f"could not ask: {trouble}")
+
+
+def print_why(record: Record, lines: list[str]) -> None:
+    """The lines, on a terminal with what each is about beside it."""
+    from rich.console import Console
+
+    from orchestrator.views.overview.signs import SIGNS
+    from orchestrator.views.tables.drawing import screen_of, show
+    from orchestrator.views.tables.told import explained
+
+    console = Console()
+    sign = SIGNS[record.state]
+    show(console, explained(lines, screen_of(console), sign.sign, sign.colour))

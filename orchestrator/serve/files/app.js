@@ -13,7 +13,7 @@ const LOST_SECONDS = 5;
 const PARTS = {
   overview: { name: "Overview", make: overviewPart, needs: ["overview", "gates", "curves"] },
   jobs: { name: "Jobs", make: jobsPart, needs: ["overview"] },
-  curves: { name: "Curves", make: curvesPart, needs: ["curves"] },
+  curves: { name: "Curves", make: curvesPart, needs: ["curves", "overview"] },
   results: { name: "Results", make: resultsPart, needs: ["results"] },
   report: { name: "Report", make: reportPart, needs: ["report"] },
   costs: { name: "Costs", make: costsPart, needs: ["costs"] },

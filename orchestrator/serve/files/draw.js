@@ -129,9 +129,9 @@ export function key(groups) {
   return h("ul", { class: "key" }, groups.map((one) => h("li", {}, h("svg:svg", { viewBox: "0 0 22 8", "aria-hidden": "true" }, h("svg:path", { class: `line k${one.colour} d${one.dash}`, d: "M1 4H21" })), one.label)));
 }
 
-// Which colour and dash a job's curve has: the same in every panel and table. The first axis with
-// several values has the colours; the others together have the dashes.
-export function looks(rows, by) {
+// Which colour a job has, the same in every panel and table. As the server says it, the axis and the
+// places are those of `orch page` and of the reports; a person may choose another axis.
+export function looks(rows, by, given) {
   const values = new Map();
   for (const row of rows) {
     for (const [axis, value] of Object.entries(row.axes)) {
@@ -141,18 +141,17 @@ export function looks(rows, by) {
     }
   }
   const axes = [...values.keys()].filter((axis) => axis !== "seed" && values.get(axis).size > 1);
-  const main = axes.includes(by) ? by : axes[0];
+  const own = axes.includes(by) && by !== given?.axis;
+  const main = own ? by : (given?.axis ?? "");
+  const places = own ? values.get(main) : new Map((given?.values ?? []).map(([value, place]) => [shownValue(value), place]));
   return {
     axes,
     main,
+    own,
+    values: places,
     colour(row) {
-      if (!main || row.axes[main] === undefined) return 0;
-      const place = values.get(main).get(shownValue(row.axes[main])) ?? 0;
+      const place = main && row.axes[main] !== undefined ? (places.get(shownValue(row.axes[main])) ?? 0) : 0;
       return place < 2 * COLOURS ? place % COLOURS : "n";
-    },
-    dashed(row) {
-      const place = main && row.axes[main] !== undefined ? values.get(main).get(shownValue(row.axes[main])) : 0;
-      return place >= COLOURS;
     },
     label(row, inStage) {
       return axes.filter((axis) => row.axes[axis] !== undefined && inStage.get(axis)?.size > 1).map((axis) => `${axis} ${shownValue(row.axes[axis])}`).join(", ");
@@ -162,26 +161,31 @@ export function looks(rows, by) {
 
 export const shownValue = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
-// The curves of a stage's jobs by what tells them apart, with their colours.
+// The curves of a stage's jobs by what tells them apart, with their colours and kinds of line.
 export function grouped(list, rows, look) {
+  const groups = new Map();
   const inStage = new Map();
-  for (const curve of list) {
-    for (const [axis, value] of Object.entries(rows.get(curve.job)?.axes ?? {})) {
-      const found = inStage.get(axis) ?? inStage.set(axis, new Set()).get(axis);
-      found.add(shownValue(value));
+  const others = new Map();
+  if (look.own) {
+    for (const curve of list) {
+      for (const [axis, value] of Object.entries(rows.get(curve.job)?.axes ?? {})) {
+        const found = inStage.get(axis) ?? inStage.set(axis, new Set()).get(axis);
+        found.add(shownValue(value));
+      }
     }
   }
-  const groups = new Map();
-  const others = new Map();
   for (const curve of list) {
     const row = rows.get(curve.job);
     if (!row) continue;
-    const label = look.label(row, inStage);
+    const label = look.own ? look.label(row, inStage) : curve.label;
     if (!groups.has(label)) {
-      const rest = look.axes.filter((axis) => axis !== look.main && inStage.get(axis)?.size > 1).map((axis) => row.axes[axis]).join("/");
-      if (!others.has(rest)) others.set(rest, others.size);
-      const dash = look.dashed(row) ? 2 : others.get(rest) % 2;
-      groups.set(label, { label, colour: look.colour(row), dash, lines: [] });
+      let [colour, dash] = [curve.colour, curve.line];
+      if (look.own) {
+        const rest = look.axes.filter((axis) => axis !== look.main && inStage.get(axis)?.size > 1).map((axis) => row.axes[axis]).join("/");
+        if (!others.has(rest)) others.set(rest, others.size);
+        [colour, dash] = [look.colour(row), others.get(rest) % 4];
+      }
+      groups.set(label, { label, colour, dash, lines: [] });
     }
     groups.get(label).lines.push(curve);
   }

@@ -127,7 +127,7 @@ function axesOf(chosen) {
   if (finished(own).length < 3) return [];
   const metric = Object.keys(metricsOf(finished(own)[0]))[0];
   const width = $("main").clientWidth - 40;
-  return [effects(own, (row) => metricsOf(row)[metric], metric, looks(rows(), null), width, openJob)];
+  return [effects(own, (row) => metricsOf(row)[metric], metric, looks(rows(), null, state.data.overview?.colours), width, openJob)];
 }
 
 const rank = (order, row) => (kindOf(row.state) === "fail" ? 0 : 1) * 100 + (kindOf(row.state) === "fail" ? order.indexOf(row.state) : 0);
@@ -152,7 +152,7 @@ function columnsOf(lines, narrow) {
   const folds = lines.some((line) => line.members.length > 1);
   const axes = [...new Set(list.flatMap((row) => Object.keys(row.axes)))].filter((axis) => !(folds && axis === "seed"));
   const varying = axes.filter((axis) => new Set(list.map((row) => JSON.stringify(row.axes[axis]))).size > 1 || list.length === 1);
-  const look = looks(rows(), null);
+  const look = looks(rows(), null, state.data.overview?.colours);
   const counts = new Map();
   for (const row of shownRows) for (const name of Object.keys(metricsOf(row))) counts.set(name, (counts.get(name) ?? 0) + 1);
   const metrics = [...counts.keys()].sort((a, b) => counts.get(b) - counts.get(a)).slice(0, narrow ? 1 : METRICS);

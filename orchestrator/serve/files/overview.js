@@ -2,7 +2,7 @@
 
 import { ago, clock, groupBy, h, moment, plural, table, words } from "./basic.js";
 import { countsOf, kindOf, link, now, openJob, rows, signOf, state } from "./app.js";
-import { curves, grouped, key, looks, shownValue, timeline } from "./draw.js";
+import { curves, grouped, key, looks, timeline } from "./draw.js";
 import { askOrErrors, ofRun } from "./server.js";
 import { actionButtons, overrideButton } from "./dialogs.js";
 
@@ -15,8 +15,7 @@ export function overviewPart({ width }) {
   const known = state.data.overview ?? {};
   const all = rows();
   return [
-    h("h1", {}, headline(all, known)),
-    h("p", { class: "sub" }, lineBelow(all, known)),
+    ...heads(all, known),
     state.trouble ? h("p", { class: "trouble" }, `could not ask: ${state.trouble}`) : null,
     state.copy ? h("p", { class: "trouble" }, state.copy) : null,
     share(),
@@ -29,6 +28,14 @@ export function overviewPart({ width }) {
     ...someCurves(width),
     ...gates(),
   ].filter(Boolean);
+}
+
+// What the reports have found comes first; where the run stands, if there is none.
+function heads(all, known) {
+  const told = (known.reports ?? []).filter((one) => one.headline).slice(-2);
+  const stands = headline(all, known);
+  const more = h("p", { class: "sub" }, told.length ? [stands, " ", h("a", { href: link({ part: "report" }), "data-key": "to-report" }, "Read the report"), " · "] : null, lineBelow(known));
+  return [...(told.length ? told.map((one) => h("h1", {}, one.headline)) : [h("h1", {}, stands)]), more];
 }
 
 function headline(all, known) {
@@ -54,7 +61,7 @@ function headline(all, known) {
   return `${done} of ${plural(all.length, "job")} done, ${running} running${left}.`;
 }
 
-function lineBelow(all, known) {
+function lineBelow(known) {
   const made = known.created ? `launched ${moment(known.created)}` : "";
   return [known.about, `on ${state.cluster}`, made].filter(Boolean).join(" · ");
 }
@@ -134,7 +141,7 @@ function someCurves(width) {
   const list = state.data.curves?.curves ?? [];
   if (!list.length) return [];
   const all = rows();
-  const look = looks(all, null);
+  const look = looks(all, null, state.data.overview?.colours);
   const wide = width > 760 ? (width - 35) / 2 : width;
   const panels = [...groupBy(list, (one) => `${one.stage}\n${one.metric}`)];
   // Of each stage the first metric, before the second ones.
@@ -143,19 +150,15 @@ function someCurves(width) {
   const chosen = [...firsts, ...panels.filter((one) => !firsts.includes(one))].slice(0, MOST_PANELS);
   return [
     h("h2", {}, "Curves", h("small", {}, "lines are means, bands the range over like jobs · ", h("a", { href: link({ part: "curves" }), "data-key": "all-curves" }, "all of them"))),
-    colours(all, look),
+    colours(look),
     h("div", { class: "panels" }, chosen.map(([, own]) => curves(grouped(own, state.rows, look), { name: own[0].stage, detail: words(own[0].metric), width: wide }))),
   ];
 }
 
 // What the colours of all curves mean.
-function colours(all, look) {
-  const values = new Map();
-  for (const row of all) {
-    if (look.main in row.axes) values.set(shownValue(row.axes[look.main]), look.colour(row));
-  }
-  if (values.size < 2) return null;
-  return key([...values].slice(0, 12).map(([value, colour]) => ({ label: `${look.main} ${value}`, colour, dash: 0 })));
+function colours(look) {
+  if (look.values.size < 2) return null;
+  return key([...look.values].slice(0, 12).map(([value, colour]) => ({ label: `${look.main} ${value}`, colour, dash: 0 })));
 }
 
 function gates() {

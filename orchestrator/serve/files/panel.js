@@ -117,7 +117,7 @@ function siblings(row) {
 function curvesOf(row, known, width) {
   const list = (known.curves ?? []).filter((one) => one.points.length);
   if (!list.length) return [];
-  const panels = list.slice(0, 12).map((one) => h("div", {}, curves([{ label: "", colour: looks(rows(), null).colour(row), dash: 0, lines: [one] }], { name: words(one.metric), detail: number(one.points.at(-1)[1]), width: width > 480 && list.length > 1 ? (width - 35) / 2 : width })));
+  const panels = list.slice(0, 12).map((one) => h("div", {}, curves([{ label: "", colour: looks(rows(), null, state.data.overview?.colours).colour(row), dash: 0, lines: [one] }], { name: words(one.metric), detail: number(one.points.at(-1)[1]), width: width > 480 && list.length > 1 ? (width - 35) / 2 : width })));
   return [h("h3", {}, "Curves"), h("div", { class: width > 480 && list.length > 1 ? "two" : null }, panels)];
 }
 

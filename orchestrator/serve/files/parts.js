@@ -14,7 +14,7 @@ export function curvesPart({ width }) {
   const list = known?.curves ?? [];
   if (!list.length) return [h("h1", {}, "No job has reported progress yet"), h("p", { class: "sub" }, "Engines do by themselves, a script of your own with orch.progress(step, total, loss=…).")];
   const wanted = hash();
-  const look = looks(rows(), wanted.get("by"));
+  const look = looks(rows(), wanted.get("by"), state.data.overview?.colours);
   const apart = wanted.get("apart") === "1";
   const stages = [...new Set(list.map((one) => one.stage))];
   const stage = stages.includes(wanted.get("stage")) ? wanted.get("stage") : "";

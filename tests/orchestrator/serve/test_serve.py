@@ -117,10 +117,15 @@ def test_gates_curves_and_overview_show_what_the_run_has(server: Served, run: st
         f"train/lr={lr}": [[1, 1.0], [2, 0.5], [3, 1 / 3], [4, 0.25], [5, 0.2]]
         for lr in (0.5, 0.25)
     }
+    assert {(one["label"], one["colour"], one["line"]) for one in curves["curves"]} == {
+        ("lr 0.5", 0, 0),
+        ("lr 0.25", 1, 0),
+    }
     assert curves["stages"] == {"train": {"begun": 2, "drawn": 2}, "bad": {"begun": 1, "drawn": 1}}
     own = server.of_run(run, "curves", job="train/lr=0.5").values["curves"]
     assert [one["metric"] for one in own] == ["loss"]
     seen = server.of_run(run, "overview").values
+    assert seen["colours"] == {"axis": "lr", "values": [[0.5, 0], [0.25, 1]]}
     assert [(one["kind"], one["jobs"], one["count"]) for one in seen["failed"]] == [
         ("exit code 3", "bad", 1)
     ]
