@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jobs.stages import literal
+from jobs.ranking import without_seed
+from jobs.stages import job_name, literal
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
 from orchestrator.views.overview.causes import (
@@ -22,7 +23,7 @@ from orchestrator.views.overview.causes import (
 from orchestrator.views.overview.metrics import newest_metrics
 from orchestrator.views.overview.stages import by_stage
 from orchestrator.views.page import findings
-from orchestrator.views.page.facts import colours_of_axis, stage_boxes
+from orchestrator.views.page.facts import colours_of_axis, looks_by_setting, stage_boxes
 from orchestrator.views.tables.folding import of_text
 
 MOST_METRICS = 2000
@@ -57,14 +58,17 @@ def overview(run: Run, records: Sequence[Record]) -> dict[str, Any]:
 def colours(run: Run) -> dict[str, Any]:
     """The axis whose values have the colours on `orch page` and in reports, and each value with the
     place of its colour; an empty name: each setting has its own."""
-    known = colours_of_axis(run)
-    places = {}
+    axis, looks = colours_of_axis(run).axis, looks_by_setting(run)
+    places: dict[str, tuple[Any, int]] = {}
     for job in run.plan.jobs:
-        if known.axis in job.axes:
-            value = job.axes[known.axis]
-            if literal(value) in known.looks:
-                places[literal(value)] = (value, known.looks[literal(value)].colour)
-    return {"axis": known.axis, "values": list(places.values())}
+        axes = without_seed(job.axes)
+        if axis not in axes:
+            continue
+        value, look = axes[axis], looks[job_name("", axes)]
+        if places.setdefault(literal(value), (value, look.colour))[1] != look.colour:
+            # Its curves have other colours than the value: no key could say what they mean.
+            return {"axis": "", "values": []}
+    return {"axis": axis, "values": list(places.values())}
 
 
 def failed(run: Run, records: Sequence[Record]) -> list[dict[str, Any]]:
