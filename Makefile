@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: demo test test-fast test-long test-slurm-new fuzz check format lint types bench bench-launch bench-starts bench-causes bench-packs bench-pcgrad bench-packing bench-sampler bench-size bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-polychromic-term bench-polychromic-training bench-verdicts clean docs
+.PHONY: demo test test-fast test-long test-slurm-new fuzz check format lint types bench bench-launch bench-starts bench-causes bench-packs bench-pcgrad bench-packing bench-sampler bench-size bench-serve bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-polychromic-term bench-polychromic-training bench-verdicts clean docs
 
 demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no download of a model or data set
 	@scripts/setup.sh demo
@@ -53,7 +53,7 @@ lint:
 types:
 	@$(BIN)/mypy
 
-bench: bench-launch bench-starts bench-size bench-packs bench-pcgrad bench-packing bench-sampler bench-evaluation bench-fsm bench-geography-data ## all of them: ratios against a baseline in the same run
+bench: bench-launch bench-starts bench-size bench-packs bench-pcgrad bench-packing bench-sampler bench-serve bench-evaluation bench-fsm bench-geography-data ## all of them: ratios against a baseline in the same run
 
 bench-launch: ## launch and status of 350 jobs on the private Slurm against a raw array
 	@scripts/setup.sh test
@@ -83,6 +83,9 @@ bench-packing: ## tokens through the update per second, packed against padded
 bench-sampler: ## samples of the trained model: our loop against transformers' generate
 	@scripts/setup.sh test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_sampler
+
+bench-serve: ## the live page over ten thousand jobs: a poll against orch status --json
+	@$(BIN)/python -m tests.benchmarks.bench_serve
 
 bench-evaluation: ## our generation against bare vLLM, and one job against a process per task and checkpoint
 	@scripts/setup.sh test

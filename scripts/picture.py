@@ -22,6 +22,8 @@ from orchestrator.views.tables.drawing import Screen
 from orchestrator.views.watch.app import Watch
 
 WIDTH = 118
+WATCHED = (120, 36)
+"""Columns and lines of the terminal in which `orch watch` is shown."""
 
 
 def demo(path: Path) -> None:
@@ -45,7 +47,7 @@ def demo(path: Path) -> None:
 async def watched(path: Path, keys: list[str]) -> None:
     """Save the full-screen view as an SVG."""
     app = Watch(find_run(None))
-    async with app.run_test(size=(WIDTH, 32)) as pilot:
+    async with app.run_test(size=WATCHED) as pilot:
         await pilot.pause(2.0)
         await pilot.press(*keys)
         await pilot.pause(1.0)

@@ -78,6 +78,13 @@ if ! "$venv/bin/python" -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/n
     apt_install libnuma1 || { echo "setup: vLLM needs the system library libnuma.so.1; install it: sudo apt-get install libnuma1" >&2; exit 2; }
 fi
 
+# The page of `orch serve` is tested in a real browser, where the machine has one; playwright brings none of its own here.
+if [ "$what" = test ] && { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null 2>&1; then
+    "$venv/bin/python" -c 'import playwright' 2>/dev/null ||
+        "$venv/bin/python" -m pip --disable-pip-version-check -q install -c requirements/cpu.txt -e '.[browser]' ||
+        echo "setup: playwright cannot be installed here; the tests in a browser say so and are skipped" >&2
+fi
+
 # bubblewrap is the sandbox in which model-written code runs; Slurm and its database make the private cluster of the tests, an ssh server
 # and rsync the machine that a run is pulled from.
 if [ "$what" = test ]; then

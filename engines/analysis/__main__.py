@@ -13,7 +13,7 @@ from pathlib import Path
 
 from engines.analysis.config import Config
 from engines.analysis.figures.draw import draw
-from engines.analysis.page import page
+from engines.analysis.page.page import page
 from engines.analysis.report import make_report
 from engines.analysis.rows import all_rows, own_rows, table_csv
 from engines.analysis.tables import make_tables

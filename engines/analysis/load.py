@@ -78,6 +78,8 @@ class Inputs:
     behaviour: dict[str, dict[Task, Behaviour]] = field(default_factory=dict)
     """arm -> (domain, task) -> how it answers."""
     conditions: Conditions = field(default_factory=Conditions)
+    trained: list[str] = field(default_factory=list)
+    """Model, data and steps of the compared arms in words, as far as all of them have the same."""
     trained_on_test: list[str] = field(default_factory=list)
     """Trainings that used problems of the evaluation, and how many."""
     evaluations: dict[str, dict[str, tuple[Path, str]]] = field(default_factory=dict)
@@ -116,6 +118,7 @@ def read_jobs(config: Config) -> Inputs:
     # Only now: what the trainings used is held against the data of the evaluations.
     for source, document in trainings:
         check_training_data(source, document, evaluated_data, inputs)
+    inputs.trained = trained_words([document for _, document in trainings], inputs)
     inputs.missing += inputs.trained_on_test
     read_specialists(config, inputs)
     inputs.missing += inputs.conditions.check()
@@ -124,6 +127,28 @@ def read_jobs(config: Config) -> Inputs:
     for source, _ in inputs.results:
         inputs.sources.add("rows", Path(source.folder) / "results.json")
     return inputs
+
+
+def trained_words(trainings: list[dict[str, Any]], inputs: Inputs) -> list[str]:
+    """Which model was trained on how many tasks for how many steps; what differs, or what no
+    training says, is left out."""
+    models, steps = [], []
+    for document in trainings:
+        model = document["config"].get("model")
+        if isinstance(model, dict):
+            # A checkpoint of a job: its folder lies in the job's.
+            job = Path(str(model.get("folder", ""))).parent.name
+            model = f"{model.get('checkpoint', '')} of {job}"
+        if isinstance(model, str) and model:
+            models.append(model.rstrip("/").rpartition("/")[2])
+        if "steps" in document["facts"]:
+            steps.append(document["facts"]["steps"])
+    tasks = {task for seeds in inputs.scores.values() for one in seeds.values() for task in one}
+    words = [f"model {models[0]}"] if len(set(models)) == 1 else []
+    words.append(f"{len(tasks)} task{'' if len(tasks) == 1 else 's'}")
+    if len(set(steps)) == 1:
+        words.append(f"{steps[0]} steps")
+    return words
 
 
 def arm_of(source: ResultSource, config: Config) -> str:

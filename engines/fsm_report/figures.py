@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from engines.fsm_report.load import Axes, Group, Inputs
+from engines.fsm_report.load import Axes, Group, Inputs, axes_of
 from engines.fsm_report.summary import (
     BEST,
     UNTRAINED,
@@ -22,39 +21,34 @@ from engines.fsm_report.summary import (
     summarise,
 )
 from engines.shared.reporting.figures import (
-    BLUE,
-    GREEN,
+    BAND,
+    DOT,
     INK,
-    ORANGE,
+    NARROW,
+    THICK,
+    WIDE,
     Figure,
     prepare,
     save,
+    tidy,
 )
+from engines.shared.reporting.look import LINES, SERIES, Look, looks_of
 
-COLOURS = (
-    BLUE,
-    ORANGE,
-    GREEN,
-    "#cc79a7",
-    "#e69f00",
-    "#56b4e9",
-    "#999999",
-    "#8c564b",
-    "#6a3d9a",
-)
-STYLES = tuple(zip(COLOURS, "osD^vP*X<", strict=True))
-"""A line's colour and marker."""
 PROBE_LINES = (
-    ("probe_accuracy", "trained", "-"),
+    ("probe_accuracy", "trained", None),
     ("probe_accuracy", UNTRAINED, "--"),
     ("probe_control_accuracy", "trained", ":"),
 )
-"""Metric, network and kind of line of the probes' figure."""
+"""Metric, network and kind of line of the probes' figure; None: that of the group."""
 COLUMNS = 2
-WIDE = 28
+SHORT = 18
 """Characters of a label of which two fit beside each other below a panel."""
-MARKERS = 12
-"""Markers on a line, at most."""
+FEW = 12
+"""Points up to which each is marked."""
+BELOW = 0.45
+"""Inches below a panel for the name of its axis."""
+LINE_HEIGHT = 0.18
+"""Of a legend, in inches."""
 NO_LABEL = "_"
 """A label that begins so is in no legend of matplotlib's."""
 Series = dict[float, Summary]
@@ -67,7 +61,8 @@ class Plot:
 
     name: str
     series_of: Callable[[Group], Series]
-    ceiling_of: Callable[[Group], Series]
+    ceiling_of: Callable[[Group], Series | float | None]
+    """The exact predictor: at each place, or one number everywhere."""
     across: str
     up: str
     caption: str
@@ -121,10 +116,10 @@ def ceiling_by_position(group: Group) -> Series:
     return along_query(group, "ceiling_accuracy", {})
 
 
-def level_ceiling(group: Group) -> Series:
-    """The ceiling as a level line below the whole curve."""
-    top, epochs = summarise(group.values("ceiling_accuracy", {})), curve(group)
-    return {} if top is None else {min(epochs): top, max(epochs): top}
+def level_ceiling(group: Group) -> float | None:
+    """The ceiling, the same at every epoch."""
+    top = summarise(group.values("ceiling_accuracy", {}))
+    return None if top is None else top.mean
 
 
 PLOTS = (
@@ -158,36 +153,45 @@ def by_machines(inputs: Inputs, folder: Path, plot: Plot) -> Figure | None:
     panels: dict[str, list[Group]] = {}
     for group in groups:
         panels.setdefault(panel_name(group, groups), []).append(group)
-    figure, axes = subplots(len(panels), 3.6)
+    looks = looks_by_group(inputs)
+    figure, axes = subplots(list(panels.values()))
     for axis, (name, shown) in zip(axes, panels.items(), strict=True):
-        for style, group in zip(cycle(STYLES), shown, strict=False):
-            draw_line(axis, plot.series_of(group), style, short_name(group, shown))
+        for group in shown:
+            draw_line(axis, plot.series_of(group), looks[group.name], short_name(group, shown))
         # All groups of a panel have the same kind of machines, and so the same ceiling.
-        top = plot.ceiling_of(shown[0])
-        axis.plot(
-            list(top),
-            [summary.mean for summary in top.values()],
-            "--",
-            color=INK,
-            linewidth=1,
-            label="exact predictor",
-        )
-        axis.set_title(name, fontsize=10)
+        draw_ceiling(axis, plot.ceiling_of(shown[0]))
+        axis.set_title(name)
         label_axes(axis, plot.across, plot.up)
         legend(axis)
     seeds = max(len(group.finished) for group in groups)
     over = ", one seed"
     if seeds > 1:
         over = f", mean of up to {seeds} seeds; band: 95 % interval over seeds (Student's t)"
-    caption = f"{plot.caption}{over}; dashed: the exact in-context predictor."
+    caption = f"{plot.caption}{over}; thin line: the exact in-context predictor."
     return save(figure, folder / plot.name, caption, "results")
+
+
+def looks_by_group(inputs: Inputs) -> dict[str, Look]:
+    """A look for each group, by its model and its recipe: the same in all panels and figures."""
+    groups = [group for group in inputs.groups.values() if group.finished]
+    looks = looks_of([axes_of(group.name) or {"model": group.name} for group in groups])
+    return {group.name: look for group, look in zip(groups, looks, strict=True)}
+
+
+def draw_ceiling(axis: Any, top: Series | float | None) -> None:
+    """The exact predictor as a thin line: over the whole width where it is one number."""
+    style: dict[str, Any] = {"color": INK, "linewidth": 0.9, "label": "exact predictor"}
+    if isinstance(top, float):
+        axis.axhline(top, **style)
+    elif top:
+        axis.plot(list(top), [summary.mean for summary in top.values()], **style)
 
 
 def panel_name(group: Group, groups: Sequence[Group]) -> str:
     """The kind of machines; with the optimiser's recipe where one panel would hold more lines than
     there are colours."""
     beside = [other for other in groups if other.machines == group.machines]
-    if len(beside) <= len(COLOURS):
+    if len(beside) <= len(SERIES) * 2:
         return group.machines
     return f"{group.machines}, {group.recipe} settings"
 
@@ -210,61 +214,56 @@ def short_name(group: Group, beside: Sequence[Group]) -> str:
     return f"{stage.removeprefix('probe-')} {words}".strip()
 
 
-def subplots(count: int, height: float) -> tuple[Any, list[Any]]:
-    """A figure with ``count`` panels, two in a row."""
+def subplots(panels: Sequence[Sequence[Group]]) -> tuple[Any, list[Any]]:
+    """A figure with a panel for each of these, two in a row; below each is room for its legend."""
     import matplotlib.pyplot as plt
 
+    count = len(panels)
     # Rounded up.
     rows, columns = -(-count // COLUMNS), min(count, COLUMNS)
+    entries = max(len(groups) for groups in panels) + 1
+    height = 1.9 + BELOW + LINE_HEIGHT * entries
+    width = WIDE if columns > 1 else NARROW
     figure, grid = plt.subplots(
-        rows,
-        columns,
-        figsize=(4.4 * columns, height * rows),
-        squeeze=False,
-        layout="constrained",
+        rows, columns, figsize=(width, height * rows), squeeze=False, layout="constrained"
     )
     for axis in grid.flat[count:]:
         axis.set_visible(False)
     return figure, list(grid.flat[:count])
 
 
-def draw_line(
-    axis: Any, series: Series, style: tuple[str, str], label: str, line: str = "-"
-) -> None:
-    """Means as a line of a colour and a marker; the intervals of a solid one as a band."""
-    colour, marker = style
+def draw_line(axis: Any, series: Series, look: Look, label: str, line: str | None = None) -> None:
+    """Means as a line, their intervals as a band; of another kind of ``line`` without a band."""
     places, summaries = list(series), list(series.values())
     axis.plot(
         places,
         [summary.mean for summary in summaries],
-        line,
-        color=colour,
-        linewidth=1.8,
+        line or LINES[look.line],
+        color=look.light,
+        linewidth=THICK if line is None else 1.2,
         label=label,
-        marker=marker if line == "-" else None,
-        markersize=4,
-        markevery=max(1, len(places) // MARKERS),
+        marker="o" if line is None and len(places) <= FEW else None,
+        markersize=DOT,
     )
     intervals = [summary.interval for summary in summaries if summary.interval is not None]
     # One seed somewhere means no interval there: a band with gaps is not drawn.
-    if line == "-" and len(intervals) == len(summaries):
+    if line is None and len(intervals) == len(summaries):
         axis.fill_between(
             places,
             [interval.low for interval in intervals],
             [interval.high for interval in intervals],
-            color=colour,
-            alpha=0.15,
+            color=look.light,
+            alpha=BAND,
             linewidth=0,
         )
 
 
 def label_axes(axis: Any, across: str, up: str) -> None:
-    """Per cent from 0 to 100, whole numbers across."""
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    """Per cent by what is drawn, whole numbers across."""
+    from matplotlib.ticker import PercentFormatter
 
-    axis.set_ylim(0, 1.03)
-    axis.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    tidy(axis)
+    axis.yaxis.set_major_formatter(PercentFormatter(xmax=1, symbol=" %"))
     axis.set_xlabel(across)
     axis.set_ylabel(up)
 
@@ -273,11 +272,11 @@ def legend(axis: Any) -> None:
     """Below, where it hides nothing; one column where two would reach into the next panel."""
     longest = max(len(label) for label in axis.get_legend_handles_labels()[1])
     axis.legend(
-        fontsize=8,
-        frameon=False,
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.2),
-        ncols=2 if longest <= WIDE else 1,
+        loc="upper left",
+        bbox_to_anchor=(-0.05, -0.22),
+        ncols=2 if longest <= SHORT else 1,
+        handlelength=2.4,
+        labelspacing=0.2,
     )
 
 
@@ -291,32 +290,33 @@ def probes(inputs: Inputs, folder: Path) -> Figure | None:
     targets: dict[str, None] = {}
     for group in groups:
         targets |= dict.fromkeys(group.config["targets"])
-    figure, axes = subplots(len(targets), 3.4)
+    looks = looks_by_group(inputs)
+    figure, axes = subplots([[] for _ in targets])
     for axis, target in zip(axes, targets, strict=True):
-        for style, group in zip(cycle(STYLES), groups, strict=False):
-            draw_probe(axis, group, target, style, short_name(group, groups))
-        axis.set_title(target.replace("_", " "), fontsize=10)
+        for group in groups:
+            draw_probe(axis, group, target, looks[group.name], short_name(group, groups))
+        axis.set_title(target.replace("_", " "))
         label_axes(axis, "layer (0: embedding)", "probe accuracy")
     # Lines without points: they are there for the legend.
     for line, label in (("--", "untrained network"), (":", "control task")):
-        axes[-1].plot([], [], line, color=INK, linewidth=1.8, label=label)
+        axes[-1].plot([], [], line, color=INK, linewidth=1.2, label=label)
     handles, labels = axes[-1].get_legend_handles_labels()
-    figure.legend(handles, labels, fontsize=8, frameon=False, ncols=2, loc="outside lower center")
+    figure.legend(handles, labels, ncols=2, loc="outside lower left")
     seeds = max(len(group.finished) for group in groups)
     caption = (
         f"What a linear probe reads from each layer's states, mean over up to {seeds} seeds with "
-        "95 % intervals: solid the trained network, dashed an untrained one, dotted the control "
-        "task."
+        "95 % intervals: thick with points the trained network, thin and dashed an untrained one, "
+        "thin and dotted the control task."
     )
     return save(figure, folder / "probes", caption, "results")
 
 
-def draw_probe(axis: Any, group: Group, target: str, style: tuple[str, str], label: str) -> None:
+def draw_probe(axis: Any, group: Group, target: str, look: Look, label: str) -> None:
     """The lines of one group in the panel of one target."""
     for metric, network, line in PROBE_LINES:
         series = by_layer(group, metric, target, network)
         if series:
-            draw_line(axis, series, style, label if line == "-" else NO_LABEL, line)
+            draw_line(axis, series, look, NO_LABEL if line else label, line)
 
 
 def by_layer(group: Group, metric: str, target: str, network: str) -> Series:

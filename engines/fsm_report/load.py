@@ -150,6 +150,13 @@ def group_name(job: str) -> str:
     return f"{stage}/{axes}" if axes else stage
 
 
+def axes_of(name: str) -> dict[str, str]:
+    """The axes that a group's name says."""
+    _, _, point = name.partition("/")
+    pairs = (part.partition("=") for part in point.split(",") if part)
+    return {axis: value for axis, _, value in pairs}
+
+
 def read_job(source: ResultSource, group: Group, inputs: Inputs) -> None:
     """Add one job to its group."""
     out = Path(source.folder)

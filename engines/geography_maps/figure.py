@@ -14,20 +14,22 @@ import numpy as np
 
 from engines.geography_maps.cities import ATLANTIS, LEFT_OUT
 from engines.shared.geography.cities.world import LATITUDES, LONGITUDES, World
-from engines.shared.reporting.figures import BLUE, GREEN, GREY, INK, ORANGE, prepare, save
+from engines.shared.reporting.figures import GREY, INK, prepare, save
+from engines.shared.reporting.look import SERIES
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 CONTINENTS = {
-    "AF": ("Africa", ORANGE),
-    "AS": ("Asia", BLUE),
-    "EU": ("Europe", GREEN),
-    "NA": ("North America", "#cc79a7"),
-    "SA": ("South America", "#e69f00"),
+    "AS": ("Asia", SERIES[0][0]),
+    "AF": ("Africa", SERIES[1][0]),
+    "EU": ("Europe", SERIES[2][0]),
+    "NA": ("North America", SERIES[3][0]),
+    "SA": ("South America", "#e0a100"),
     "OC": ("Oceania", "#56b4e9"),
     "AN": ("Antarctica", GREY),
 }
-"""GeoNames' codes, with names and colours that the colour-blind tell apart."""
+"""GeoNames' codes, with names and colours that the colour-blind tell apart; neither black nor
+brown, which a dark page does not show where dots are pixels."""
 ATLANTIS_STYLE = {"marker": "*", "color": INK, "s": 26, "linewidths": 0}
 WIDEST_DOT, SMALLEST_DOT = 16.0, 2.0
 """Area of a city's dot, square points."""

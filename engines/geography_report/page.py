@@ -21,9 +21,10 @@ from engines.geography_report.text import (
     left_out,
 )
 from engines.shared.reporting.figures import Figure
-from engines.shared.reporting.page import document, items, picture
+from engines.shared.reporting.page import document, folded, items, picture
+from engines.shared.reporting.sources import ran
 
-BROAD = "body{max-width:80rem}p,ul,figcaption{max-width:62rem}"
+BROAD = "body{max-width:74rem}"
 """The tables of scores have more columns than a page of text has room for."""
 
 
@@ -33,20 +34,25 @@ def page(report: Report, tables: Tables, raw: Tables, figures: Sequence[Figure])
         f'<p class="lead">{escape(headline(report))}</p><p>{escape(counted(report))}</p>',
         f"<ul>{items(findings(report))}</ul>",
     ]
+    parts += [picture(figure, figure.caption) for figure in figures]
     parts += [f"<h2>{escape(heading)}</h2>{table.html()}" for heading, table in tables.items()]
-    if figures:
-        parts.append("<h2>Figures</h2>")
-        parts += [picture(figure, figure.caption) for figure in figures]
-    parts.append("<h2>Every score beside its constant</h2>")
-    for heading, table in raw.items():
-        parts.append(f"<details><summary>{escape(heading)}</summary>{table.html()}</details>")
-    parts.append("<h2>How to read this</h2>")
-    parts += [f"<p>{escape(text)}</p>" for text in READING]
-    for heading, texts in left_out(report).items():
-        parts.append(f"<h2>{heading}</h2><ul>{items(texts)}</ul>")
-    parts.append(f"<p>{escape(attribution(report))}</p>")
+    scores = [f"<h3>{escape(heading)}</h3>{table.html()}" for heading, table in raw.items()]
+    parts.append(folded("Every score beside its constant", *scores))
+    parts.append(folded("How to read this", *(f"<p>{escape(text)}</p>" for text in READING)))
+    parts += [folded(name, f"<ul>{items(texts)}</ul>") for name, texts in left_out(report).items()]
     parts.append(sources(report))
-    return document("World maps in small language models", parts, BROAD)
+    parts.append(f'<p class="read">{escape(attribution(report))}</p>')
+    return document("World maps in small language models", parts, BROAD, about(report))
+
+
+def about(report: Report) -> list[str]:
+    """What was run: experiment, date, models, tasks."""
+    tasks = dict.fromkeys(one.task for one in report.bases)
+    return [
+        *ran(report.inputs.sources.files),
+        f"{len(report.inputs.models)} models",
+        f"tasks {', '.join(tasks)}" if tasks else "",
+    ]
 
 
 def sources(report: Report) -> str:
@@ -54,6 +60,4 @@ def sources(report: Report) -> str:
     files = report.inputs.sources.files
     root = os.path.commonpath([path.parent for path in files]) if files else ""
     listed = items(path.relative_to(root) for path in files)
-    return (
-        f"<details><summary>Sources</summary><p>Below {escape(root)}</p><ol>{listed}</ol></details>"
-    )
+    return folded("Sources", f"<p>Below {escape(root)}</p><ol>{listed}</ol>") if files else ""

@@ -15,10 +15,11 @@ from engines.polychromic_report.report import Report
 from engines.polychromic_report.tables import Tables
 from engines.polychromic_report.text import READING, counted, findings, headline, left_out
 from engines.shared.reporting.figures import Figure
-from engines.shared.reporting.page import document, items, picture
+from engines.shared.reporting.page import document, folded, items, picture
+from engines.shared.reporting.sources import ran
 
 STYLE = (
-    "body{max-width:80rem}p,ul,figcaption{max-width:62rem}"
+    "body{max-width:74rem}"
     ".arms{display:grid;grid-template-columns:repeat(auto-fill,minmax(13rem,1fr));gap:1rem}"
     ".arms h4{margin:.2rem 0;font-size:.85rem}.arms ol{margin:0;padding-left:1.2rem}"
     ".invalid{opacity:.55;text-decoration:line-through}"
@@ -35,12 +36,23 @@ def page(report: Report, tables: Tables, figures: Sequence[Figure]) -> str:
     parts += [f"<h2>{escape(heading)}</h2>{table.html()}" for heading, table in tables.items()]
     parts += [picture(figure, figure.caption) for figure in figures[1:]]
     parts += side_by_side(shown_prompts(report))
-    parts.append("<h2>How to read this</h2>")
-    parts += [f"<p>{escape(text)}</p>" for text in READING]
-    for heading, texts in left_out(report).items():
-        parts.append(f"<h2>{heading}</h2><ul>{items(texts)}</ul>")
+    parts.append(folded("How to read this", *(f"<p>{escape(text)}</p>" for text in READING)))
+    parts += [folded(name, f"<ul>{items(texts)}</ul>") for name, texts in left_out(report).items()]
     parts.append(sources(report))
-    return document("Diversity-aware fine-tuning", parts, STYLE)
+    return document("Diversity-aware fine-tuning", parts, STYLE, about(report))
+
+
+def about(report: Report) -> list[str]:
+    """What was run: experiment, date, model, steps, arms and seeds."""
+    trainings = report.inputs.trainings
+    steps = {one.curve[-1]["step"] for one in trainings if one.curve}
+    seeds = {one.seed for one in trainings}
+    return [
+        *ran(report.inputs.sources.files),
+        f"{len(report.arms)} arms",
+        f"{len(seeds)} seed{'' if len(seeds) == 1 else 's'}",
+        f"{max(steps):,} steps" if len(steps) == 1 else "",
+    ]
 
 
 def side_by_side(shown: Sequence[Shown]) -> list[str]:
@@ -73,6 +85,4 @@ def sources(report: Report) -> str:
     files = report.inputs.sources.files
     root = os.path.commonpath([path.parent for path in files]) if files else ""
     listed = items(path.relative_to(root) for path in files)
-    return (
-        f"<details><summary>Sources</summary><p>Below {escape(root)}</p><ol>{listed}</ol></details>"
-    )
+    return folded("Sources", f"<p>Below {escape(root)}</p><ol>{listed}</ol>") if files else ""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import sys
+import textwrap
 
 # What else is needed is imported where it is: the answer to a look that was kept needs none of it.
 from orchestrator.cli import COMPLETION
@@ -17,6 +19,10 @@ from orchestrator.errors import OrchError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+NAME = "orch: "
+LEAST_WIDTH = 40
+"""A terminal that says less does not know its width."""
 
 
 def main() -> None:
@@ -74,9 +80,20 @@ def app() -> None:
 
 
 def tell(lines: Sequence[str]) -> None:
-    """Say what is wrong on standard error, a line each."""
+    """Say what is wrong on standard error, a line each; on a terminal broken between words."""
     for line in lines:
-        print(f"orch: {line}", file=sys.stderr)
+        told = f"{NAME}{line}"
+        if sys.stderr.isatty():
+            width = max(LEAST_WIDTH, shutil.get_terminal_size().columns)
+            # Paths and commands stay whole, so that they can be copied.
+            told = textwrap.fill(
+                told,
+                width,
+                subsequent_indent=" " * len(NAME),
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        print(told, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,10 @@ COMMANDS = {
         "Show every job: state with source and age, why it waits or died, progress, expected end."
     ),
     "watch": "Watch a run full-screen: jobs, progress, logs; filter, cancel, retry.",
+    "serve": (
+        "Serve the runs as a live page on this machine's loopback address, at a secret URL: jobs, "
+        "curves, results, logs, costs."
+    ),
     "wait": "Wait until a run is over; the exit code says whether it went well.",
     "logs": "Print the log of a job's newest attempt.",
     "list": (

@@ -11,8 +11,8 @@ from typing import Any, get_type_hints
 
 import msgspec
 
+from orchestrator.api.json_documents import VERSIONS
 from orchestrator.cli.json_kinds import KINDS
-from orchestrator.cli.json_output import VERSIONS
 from orchestrator.description.schema import field_docstrings
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"

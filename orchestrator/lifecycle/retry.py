@@ -1,12 +1,14 @@
 """Launch and retry: choose which jobs get a new attempt, then submit them and all that waits.
 
-`orch launch`, `rerun` and `evolve` call ``launch``, `orch retry` calls ``retry``. Both are passes
-(orchestrator/lifecycle/refresh.py) that submit everything they can.
+`orch launch`, `rerun` and `evolve` call ``launch``; `orch retry`, `watch` and `serve` call
+``retry_from_here``. All are passes (orchestrator/lifecycle/refresh.py) that submit everything they
+can.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
+from pathlib import Path
 
 from orchestrator.clusters.base import Cluster
 from orchestrator.clusters.select import cluster_of
@@ -35,6 +37,16 @@ def launch(run: Run, tell: Tell = quiet) -> list[Record]:
         failed = {record.name for record in records if record.state in FAILED}
         chosen = failed - refused(run, records, failed, seen, tell)
         return submit_again(run, records, seen, cluster, chosen, tell)
+
+
+def retry_from_here(run: Run, names: Sequence[str] | None, tell: Tell) -> None:
+    """``retry`` with the present code, noted as a launch is: this is how a mended error is tried.
+    Called by whatever a person retries with."""
+    from orchestrator.runs.provenance.launches import note
+
+    with run.lock():
+        note(run.folder, run.plan, Path(run.cwd), "retry", tell)
+    retry(run, names, tell)
 
 
 def retry(run: Run, names: Sequence[str] | None = None, tell: Tell = quiet) -> list[Record]:

@@ -17,6 +17,7 @@ from engines.contract.results import Row, read_results
 from engines.contract.tidy import Tidy, csv_text, write_parquet
 from jobs.stages import Scalar
 from orchestrator.errors import RunError
+from orchestrator.runs.choices.files import axes_with_followed
 from orchestrator.runs.documents.damage import note
 from orchestrator.runs.documents.results import remedy
 from orchestrator.runs.layout import RESULTS
@@ -30,8 +31,9 @@ BOUNDS = ("low", "high")
 def gather(
     run: Run, jobs: Sequence[str] | None, metrics: Sequence[str] | None
 ) -> tuple[list[Tidy], list[str], list[str]]:
-    """The rows of the named jobs, told apart by the job's axes and their own; the jobs that have
-    none yet; and in words what commands have left that is no row.
+    """The rows of the named jobs, told apart by the job's axes, those of the job that it follows as
+    the best one, and their own; the jobs that have none yet; and in words what commands have left
+    that is no row.
 
     RunError if nothing is done, or if no row has one of ``metrics``.
     """
@@ -54,8 +56,8 @@ def gather(
             continue
         rows, document = found
         problems += [f"{job.name}: {text}" for text in document["facts"].get("problems", [])]
-        path = str(out / RESULTS)
-        lines += [tidy(row, job.axes, path, job.name, job.stage) for row in rows]
+        path, axes = str(out / RESULTS), axes_with_followed(run, job)
+        lines += [tidy(row, axes, path, job.name, job.stage) for row in rows]
     if not metrics:
         return lines, unfinished, problems
     known = {line.row.metric for line in lines}

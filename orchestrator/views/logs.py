@@ -10,6 +10,7 @@ import codecs
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.text import Text
@@ -108,10 +109,9 @@ def runs_table(root: Path, screen: Screen) -> list[Text]:
     return drawn_lines(columns, screen)
 
 
-def reports(run: Run) -> list[dict[str, str]]:
+def reports(run: Run, records: Sequence[Record]) -> list[dict[str, str]]:
     """Of each of the run's analysis jobs: job, the text of report.txt, and where the page is
     (``html``). RunError says what is missing."""
-    records, _ = refresh(run)
     made = [record for record in records if run.by_name[record.name].engine in REPORTS]
     # An evolution writes a report at every growth; the newest one shows all that the others do.
     made += [record for record in records if run.by_name[record.name].engine in GROWING][-1:]

@@ -222,8 +222,13 @@ def folded(
     return list(lines.values())
 
 
-def document(run: Run, records: Sequence[Record], trouble: str) -> dict[str, Any]:
-    """What `--json` prints."""
+def document(
+    run: Run,
+    records: Sequence[Record],
+    trouble: str,
+    rows: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """What `--json` prints; ``rows``: those of the jobs, where they are known already."""
     return {
         "run": run.name,
         "folder": str(run.folder),
@@ -232,5 +237,5 @@ def document(run: Run, records: Sequence[Record], trouble: str) -> dict[str, Any
         "copy": None if run.origin is None else str(run.origin),
         "inventory": inventory(run, records),
         "replaced": [vars(one) for one in run.plan.replaced],
-        "jobs": status_rows(run, records, run.now()),
+        "jobs": status_rows(run, records, run.now()) if rows is None else rows,
     }

@@ -27,6 +27,7 @@ FLOORS = (
     {"views", "scores"},
     {"reproduction", "storage"},
     {"api"},
+    {"serve"},
     {"cli"},
 )
 """Rooms of orchestrator/, the lowest first. A file imports its own room and lower floors."""
@@ -79,6 +80,7 @@ LATE_IN_CLI = {
     "importlib.metadata": "only `orch --version` asks for it",
     "orchestrator.cli.json_schemas": READS_DESCRIPTIONS,
     "orchestrator.storage": READS_DESCRIPTIONS,
+    "orchestrator.serve": "an HTTP server, and all that it shows",
     "yaml": "a command that only looks at a run reads none",
     "orchestrator.cli": "a look that was kept is printed without a parser of arguments",
     "orchestrator.runs.documents.damage": "the same",

@@ -15,26 +15,39 @@ from engines.analysis.evolution.load import Series
 from engines.analysis.evolution.report import Report
 from engines.analysis.evolution.seeds import Group, over_seeds
 from engines.analysis.tables import mean_behaviour
-from engines.shared.reporting.figures import BLUE, INK, ORANGE, Figure, prepare, save
+from engines.shared.reporting.figures import (
+    BAND,
+    DOT,
+    INK,
+    PAIR,
+    PAPER,
+    THICK,
+    THIN,
+    Figure,
+    prepare,
+    save,
+    tidy,
+)
+from engines.shared.reporting.look import LINES, looks_of
 from engines.shared.reporting.statistics import Interval
 
-COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""After Okabe and Ito; the first two follow the page's scheme."""
-LINES = ("-", "--", ":", "-.")
 BANDS = 4
 """With more curves than this the bands would hide each other."""
 FEW = 8
 """Checkpoints up to which each is marked by a dot."""
-COLUMNS = 3
-"""Panels beside each other, and at most as many names in a row of the legend."""
-LEGEND_WIDTH, HANDLE_WIDTH = 100, 8
+COLUMNS = 2
+"""Panels of domains beside each other, and at most as many names in a row of the legend."""
+BESIDE = 2
+"""Panels of how the models answer."""
+LEAST_LOST = 5.0
+"""Per cent that the panel of lost answers reaches at least."""
+LEGEND_WIDTH, HANDLE_WIDTH = 64, 8
 """Characters that a row of the legend holds, and that a sample of a line takes."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A group of trainings as one curve, in its colour (one per arm) and kind of line (one per
-    group of that arm)."""
+    """A group of trainings as one curve, in its colour and kind of line."""
 
     group: Group
     colour: str
@@ -47,19 +60,13 @@ class Curve:
 
 
 def curves_of(report: Report) -> list[Curve]:
-    """Every group of trainings."""
-    arms: dict[str, list[Group]] = {}
-    for group in report.groups:
-        arms.setdefault(group.colour, []).append(group)
-    # Colours go to arms in the order in which they come, kinds of line to the groups of an arm.
-    places = {arm: place for place, arm in enumerate(arms)}
-    curves = []
-    for group in report.groups:
-        labels = [other.label for other in arms[group.colour]]
-        colour = COLOURS[places[group.colour] % len(COLOURS)]
-        line = LINES[labels.index(group.label) % len(LINES)]
-        curves.append(Curve(group, colour, line))
-    return curves
+    """Every group of trainings, in the looks that the page of the run gives them."""
+    axes = [group.series[0].points[0].scored.axes for group in report.groups]
+    looks = looks_of(axes, prefer=report.config.axis)
+    return [
+        Curve(group, look.light, LINES[look.line])
+        for group, look in zip(report.groups, looks, strict=True)
+    ]
 
 
 def draw(report: Report, folder: Path) -> list[Figure]:
@@ -82,8 +89,7 @@ def legend(figure: Any, curves: list[Curve]) -> None:
                 [],
                 color=curve.colour,
                 linestyle=curve.line,
-                marker="o",
-                markersize=3,
+                linewidth=THICK,
                 label=curve.group.label,
             )
         )
@@ -93,8 +99,6 @@ def legend(figure: Any, curves: list[Curve]) -> None:
         handles=handles,
         loc="outside upper left",
         ncols=max(1, min(COLUMNS, len(handles), fitting)),
-        frameon=False,
-        fontsize=9,
         labelcolor=INK,
     )
 
@@ -110,7 +114,7 @@ def domains(report: Report, path: Path) -> Figure:
     figure, grid = plt.subplots(
         height,
         COLUMNS,
-        figsize=(7.5, 2.2 * height + 0.4),
+        figsize=(PAIR, 1.6 * height + 0.4),
         squeeze=False,
         sharex=True,
         layout="constrained",
@@ -122,13 +126,13 @@ def domains(report: Report, path: Path) -> Figure:
         # Steps are written below the lowest panel of each column.
         axis.tick_params(labelbottom=place + COLUMNS >= len(names))
         weight = "bold" if domain is None else "normal"
-        axis.set_title(domain or "macro mean", fontsize=10, fontweight=weight)
+        axis.set_title(domain or "macro mean", fontweight=weight)
         for curve in curves:
             draw_curve(axis, report, curve, domain, band=len(curves) <= BANDS)
-        fit_scale(axis)
+        tidy(axis)
     legend(figure, curves)
-    figure.supxlabel("optimizer step", fontsize=10, color=INK)
-    figure.supylabel(f"{report.config.metric}, per cent", fontsize=10, color=INK)
+    figure.supxlabel("optimizer step", fontsize=9, color=INK)
+    figure.supylabel(f"{report.config.metric}, per cent", fontsize=9, color=INK)
     caption = (
         f"Scores over training, per domain; {what_is_drawn(curves)}star: stopping point by the "
         "one-standard-error rule."
@@ -166,7 +170,7 @@ def draw_curve(axis: Any, report: Report, curve: Curve, domain: str | None, band
                 [100 * score.value for score in scores.values()],
                 color=curve.colour,
                 linestyle=curve.line,
-                linewidth=0.7,
+                linewidth=THIN,
                 alpha=0.55,
             )
         if domain is None:
@@ -186,9 +190,9 @@ def draw_star(axis: Any, report: Report, curve: Curve, training: Series) -> None
         100 * report.scores[training.name, stop.chosen, None].value,
         "*",
         color=curve.colour,
-        markersize=13 if curve.alone else 9,
+        markersize=12 if curve.alone else 9,
         zorder=5,
-        markeredgecolor="white",
+        markeredgecolor=PAPER,
         markeredgewidth=0.6,
     )
 
@@ -197,12 +201,13 @@ def draw_thick(axis: Any, scores: dict[int, Interval], curve: Curve, band: bool)
     """A curve with its band."""
     steps = list(scores)
     if band:
+        # Student's interval of two seeds may reach beyond what a score can be.
         axis.fill_between(
             steps,
-            [100 * score.low for score in scores.values()],
-            [100 * score.high for score in scores.values()],
+            [100 * max(0.0, score.low) for score in scores.values()],
+            [100 * min(1.0, score.high) for score in scores.values()],
             color=curve.colour,
-            alpha=0.15,
+            alpha=BAND,
             linewidth=0,
         )
     axis.plot(
@@ -210,24 +215,10 @@ def draw_thick(axis: Any, scores: dict[int, Interval], curve: Curve, band: bool)
         [100 * score.value for score in scores.values()],
         color=curve.colour,
         linestyle=curve.line,
-        linewidth=1.8,
+        linewidth=THICK,
         marker="o" if len(steps) <= FEW else "",
-        markersize=3.5,
+        markersize=DOT,
     )
-
-
-def fit_scale(axis: Any) -> None:
-    """As much of the scale as the curves need: the band of two seeds may be many times as high as
-    what there is to see."""
-    seen: list[float] = []
-    for line in axis.lines:
-        seen += [float(value) for value in line.get_ydata()]
-    if not seen:
-        return
-    low, high = min(seen), max(seen)
-    # Flat curves get some room too, and per cent end at 0 and 100.
-    margin = max(4.0, 0.3 * (high - low))
-    axis.set_ylim(max(-2.0, low - margin), min(102.0, high + margin))
 
 
 def answers(report: Report, path: Path) -> Figure:
@@ -235,16 +226,24 @@ def answers(report: Report, path: Path) -> Figure:
     answers are cut less often."""
     import matplotlib.pyplot as plt
 
-    titles = ["macro mean, per cent", "tokens per answer", "cut or without an answer, per cent"]
+    titles = ["macro mean, per cent", "tokens per answer", "cut or no answer, per cent"]
     if any(training.rewards for training in report.series):
         titles.append("training reward")
+    rows = -(-len(titles) // BESIDE)
     figure, grid = plt.subplots(
-        1, len(titles), figsize=(2.5 * len(titles), 2.8), squeeze=False, layout="constrained"
+        rows,
+        BESIDE,
+        figsize=(PAIR, 1.6 * rows + 0.4),
+        squeeze=False,
+        sharex=True,
+        layout="constrained",
     )
-    panels = list(grid.flat)
-    for axis, title in zip(panels, titles, strict=True):
-        axis.set_title(title, fontsize=9)
-        axis.tick_params(labelsize=8)
+    panels = list(grid.flat[: len(titles)])
+    for axis in grid.flat[len(titles) :]:
+        axis.set_visible(False)
+    for place, (axis, title) in enumerate(zip(panels, titles, strict=True)):
+        axis.set_title(title)
+        axis.tick_params(labelbottom=place + BESIDE >= len(titles))
     curves = curves_of(report)
     for curve in curves:
         draw_curve(panels[0], report, curve, None, band=len(curves) <= BANDS)
@@ -253,15 +252,16 @@ def answers(report: Report, path: Path) -> Figure:
             if training.rewards:
                 steps, rewards = zip(*training.rewards, strict=True)
                 panels[3].plot(
-                    steps, rewards, color=curve.colour, linestyle=curve.line, linewidth=1
+                    steps, rewards, color=curve.colour, linestyle=curve.line, linewidth=THIN
                 )
-    fit_scale(panels[0])
-    # A little below 0, so that a line at 0 is seen above the frame.
-    panels[2].set_ylim(-1.5, max(5.0, panels[2].get_ylim()[1]))
+    for axis in panels:
+        tidy(axis)
+    # Some per cent at least, so that a single answer does not fill the panel.
+    panels[2].set_ylim(0.0, max(LEAST_LOST, panels[2].get_ylim()[1]))
     legend(figure, curves)
-    figure.supxlabel("optimizer step", fontsize=10, color=INK)
+    figure.supxlabel("optimizer step", fontsize=9, color=INK)
     caption = (
-        "How the models answer beside how often they are right; circles in the third panel: cut at "
+        "How the models answer beside how often they are right; circles among the lost: cut at "
         "the token limit, crosses: no answer."
     )
     return save(figure, path, caption, "scores")
@@ -273,11 +273,13 @@ def draw_behaviour(lengths: Any, lost: Any, curve: Curve, training: Series) -> N
     behaviour = [mean_behaviour(point.behaviour) for point in training.points]
     shown: dict[str, Any] = {
         "color": curve.colour,
-        "linewidth": 1.6 if curve.alone else 0.8,
-        "markersize": 3,
+        "linewidth": THICK if curve.alone else THIN,
+        "markersize": DOT,
         "linestyle": curve.line,
     }
     lengths.plot(training.steps, [tokens for tokens, _, _ in behaviour], marker="o", **shown)
+    # Most lie at 0, and are drawn whole there.
+    shown["clip_on"] = False
     lost.plot(training.steps, [100 * cut for _, cut, _ in behaviour], marker="o", **shown)
     no_answer = [100 * silent for _, _, silent in behaviour]
     lost.plot(training.steps, no_answer, marker="x", alpha=0.6, **shown)

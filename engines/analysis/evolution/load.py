@@ -60,8 +60,6 @@ class Series:
     name: str
     label: str
     """What tells it apart, short enough for a figure."""
-    colour: str
-    """Value of the axis that colours stand for."""
     points: list[Point]
     rewards: list[tuple[int, float]]
     """(step, mean reward of its rollouts)."""
@@ -178,8 +176,7 @@ def series_of(name: str, points: list[Point], inputs: Inputs) -> Series:
         )
     axes = points[0].scored.axes
     label = ", ".join(f"{axis}={value}" for axis, value in axes.items()) or Path(name).name
-    colour = str(axes.get(inputs.config.axis, name))
-    return Series(name, label, colour, points, rewards)
+    return Series(name, label, points, rewards)
 
 
 def keep_common_problems(name: str, points: list[Point], inputs: Inputs) -> None:

@@ -27,11 +27,6 @@ class Group:
     series: tuple[Series, ...]
 
     @property
-    def colour(self) -> str:
-        """Value of the axis that colours stand for."""
-        return self.series[0].colour
-
-    @property
     def arm(self) -> str:
         """What the group is called in a table; a training alone has its own name."""
         return self.series[0].label if len(self.series) == 1 else self.axes or "all"

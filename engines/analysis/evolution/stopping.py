@@ -262,6 +262,10 @@ def p_value_of(apart: list[Array], single: bool, weights: list[float], inputs: I
 
 def overfitted(check: Check, adjusted: float, level: float) -> tuple[bool, str]:
     """The rule's verdict: whether it is an alarm, and what it says."""
+    if check.difference.low > 0:
+        return False, "no: it rose"
+    if check.difference.value >= 0:
+        return False, "no: it did not fall"
     # Interval and corrected test have to agree before anybody is alarmed.
     if check.difference.high >= 0 or adjusted >= level:
         return False, "no: the fall is within what these problems can show"

@@ -13,7 +13,7 @@ from engines.analysis.evolution.report import Report
 from engines.analysis.evolution.stopping import RULES, Stopping
 from engines.analysis.evolution.tables import Tables, detectable, score
 from engines.shared.reporting.figures import Figure
-from engines.shared.reporting.text import bullets, markdown_bullets, paragraph
+from engines.shared.reporting.text import bullets, markdown_bullets, paragraph, points
 
 READING = (
     "How to read this: scores are per cent, differences percentage points. Half of each task's "
@@ -37,8 +37,21 @@ def sentence(report: Report, series: Series) -> str:
         where = f"no checkpoint is shown to be better than {series.points[0].name}"
     return (
         f"{series.label}: {where}: {score(stop.reported)} on the problems that did not choose "
-        f"it; {plateau(stop, series)}; {alarms}."
+        f"it; {last_against(stop)}{plateau(stop, series)}; {alarms}."
     )
+
+
+def last_against(stop: Stopping) -> str:
+    """What the problems that did not choose say of the last checkpoint, where they are sure; ""
+    where they are not."""
+    if stop.to_last is None or stop.to_last.low <= 0 <= stop.to_last.high:
+        return ""
+    if stop.to_last.low > 0:
+        return (
+            f"but on the same problems the last checkpoint is better by {points(stop.to_last)} "
+            "points, which speaks against stopping there; "
+        )
+    return f"there the last checkpoint is worse by {points(stop.to_last)} points; "
 
 
 def alarms_of(report: Report, series: Series) -> str:

@@ -11,10 +11,11 @@ from typing import Any
 
 from engines.analysis.figures.curves import WINDOWS, Series, keys_with, series_of
 from engines.analysis.report import Report
-from engines.shared.reporting.figures import Figure, save
+from engines.shared.reporting.figures import Figure, save, tidy, tidy_scale
 from engines.shared.reporting.statistics import Array
 
 PREFIX = "cosine/"
+UNKNOWN = "#bdbdbd"
 LEAST_SCALE = 0.1
 """Colours of a matrix reach at least to this cosine: noise around 0 must not look strong."""
 
@@ -40,14 +41,18 @@ def cosine_matrices(report: Report, path: Path) -> Figure | None:
     # One scale for all arms, so that equal colours are equal cosines.
     scale = max(LEAST_SCALE, *strongest)
     figure, grid = plt.subplots(
-        1, len(matrices), figsize=(3.9 * len(matrices), 3.6), squeeze=False, layout="constrained"
+        1,
+        len(matrices),
+        figsize=(2.7 * len(matrices) + 0.6, 2.9),
+        squeeze=False,
+        layout="constrained",
     )
     for axis, (arm, matrix) in zip(grid.flat, matrices.items(), strict=True):
         image = draw_matrix(axis, matrix, scale)
         axis.set_xticks(range(len(names)), names, rotation=60, fontsize=8)
         axis.set_yticks(range(len(names)), names, fontsize=8)
         axis.set_title(arm)
-    figure.colorbar(image, ax=grid.ravel().tolist(), label="cosine", shrink=0.8)
+    tidy_scale(figure.colorbar(image, ax=grid.ravel().tolist(), label="cosine", shrink=0.8))
     caption = (
         "Cosine between the gradients of two tasks, mean over training and seeds; below 0 they "
         "conflict."
@@ -79,13 +84,30 @@ def draw_matrix(axis: Any, matrix: Array, scale: float) -> Any:
     """The matrix as colours from -``scale`` to ``scale``, each value written into its square."""
     import numpy as np
 
-    image = axis.imshow(matrix, cmap="PuOr", vmin=-scale, vmax=scale)
+    image = axis.imshow(matrix, cmap=cosine_colours(), vmin=-scale, vmax=scale)
+    bare(axis)
     for (row, column), value in np.ndenumerate(matrix):
         text = "" if np.isnan(value) else f"{value:.2f}".replace("-0.00", "0.00")
         # The ends of the scale are dark.
         colour = "#ffffff" if abs(value) > 0.6 * scale else "#000000"
         axis.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
     return image
+
+
+def cosine_colours() -> Any:
+    """From orange, where tasks conflict, over white to purple; grey where there is no value."""
+    from matplotlib import colormaps
+
+    colours = colormaps["PuOr"].copy()
+    colours.set_bad(UNKNOWN)
+    return colours
+
+
+def bare(axis: Any) -> None:
+    """Without a frame, whose lines would be taken for cells."""
+    axis.tick_params(length=0)
+    for spine in axis.spines.values():
+        spine.set_visible(False)
 
 
 def cosines_over_training(report: Report, path: Path) -> Figure | None:
@@ -101,7 +123,7 @@ def cosines_over_training(report: Report, path: Path) -> Figure | None:
     figure, grid = plt.subplots(
         1,
         len(arms),
-        figsize=(3.9 * len(arms), max(2.4, 0.9 + 0.2 * len(keys))),
+        figsize=(2.4 * len(arms) + 1.6, max(2.4, 0.9 + 0.18 * len(keys))),
         squeeze=False,
         sharey=True,
         layout="constrained",
@@ -110,7 +132,9 @@ def cosines_over_training(report: Report, path: Path) -> Figure | None:
     for axis, arm in zip(grid.flat, arms, strict=True):
         table, last = windows_of(report, arm, keys)
         extent = (0.5, last + 0.5, len(keys) - 0.5, -0.5)
-        images.append(axis.imshow(table, cmap="PuOr", aspect="auto", extent=extent))
+        images.append(axis.imshow(table, cmap=cosine_colours(), aspect="auto", extent=extent))
+        tidy(axis, up=False)
+        bare(axis)
         strongest.append(np.nanmax(np.abs(table)))
         axis.set_yticks(range(len(keys)), [" | ".join(pair_of(key)) for key in keys], fontsize=8)
         axis.set_xlabel("optimizer step")
@@ -118,7 +142,7 @@ def cosines_over_training(report: Report, path: Path) -> Figure | None:
     for image in images:
         # One scale for all arms; 0 stays white.
         image.set_clim(-max(strongest), max(strongest))
-    figure.colorbar(images[0], ax=grid.ravel().tolist(), label="cosine")
+    tidy_scale(figure.colorbar(images[0], ax=grid.ravel().tolist(), label="cosine", shrink=0.8))
     caption = (
         f"The same cosines over training, in up to {WINDOWS} windows of steps, mean over seeds."
     )

@@ -13,17 +13,29 @@ from typing import Any
 
 from engines.analysis.report import Report
 from engines.contract.metrics import METRICS
-from engines.shared.reporting.figures import BLUE, INK, ORANGE, Figure, save
+from engines.shared.reporting.figures import (
+    BAND,
+    BLUE,
+    DOT,
+    INK,
+    NARROW,
+    ORANGE,
+    PAIR,
+    THICK,
+    THIN,
+    Figure,
+    name_ends,
+    save,
+    tidy,
+)
 from engines.shared.reporting.statistics import t_interval
 
 WINDOWS = 12
 """Windows of steps that a dense series is averaged in; a single step is mostly noise."""
 DENSE = 24
 """More points than this are shown as means of windows."""
-COLUMNS = 3
+COLUMNS = 2
 """Panels beside each other."""
-NAME_GAP = 0.08
-"""Least distance between two names, as a share of the axis."""
 Series = dict[int, float]
 """step -> value, of one training seed."""
 
@@ -72,22 +84,24 @@ def curve(report: Report, key: str, label: str, path: Path) -> Figure | None:
         if arm not in arms:
             report.missing.append(f"curve of {key} of {arm}: no progress.jsonl has it")
     dense = max(len(series) for seeds in arms.values() for series in seeds) > DENSE
-    figure, axis = plt.subplots(figsize=(6.6, 3.2))
-    ends: list[tuple[float, str]] = []
+    figure, axis = plt.subplots(figsize=(NARROW, 2.3))
+    ends: list[tuple[float, str, str]] = []
     for arm, seeds in arms.items():
         colour = colour_of(report, arm)
         # Of a dense series the seeds would hide their mean: only the means of windows are drawn.
         if not dense:
             for series in seeds:
                 axis.plot(
-                    list(series), list(series.values()), color=colour, linewidth=0.8, alpha=0.5
+                    list(series), list(series.values()), color=colour, linewidth=THIN, alpha=0.5
                 )
         last = draw_mean(axis, seeds, key, colour, arm)
         if last is not None:
-            ends.append((last, arm))
-    name_lines(axis, report, ends)
+            ends.append((last, arm, colour))
+    tidy(axis)
+    name_ends(axis, ends)
     axis.set_xlabel("optimizer step")
-    axis.set_ylabel(label)
+    # Above the axis, where it is read from left to right.
+    axis.set_title(label)
     count = max(len(seeds) for seeds in arms.values())
     caption = f"{label.capitalize()}, over training: {what_is_drawn(dense, count)}."
     return save(figure, path, caption, "curves")
@@ -109,8 +123,8 @@ def draw_mean(axis: Any, seeds: Sequence[Series], key: str, colour: str, arm: st
         ends = [[band.low for band in bands], [band.high for band in bands]]
         # Student's interval knows no range: of two seeds it may reach beyond a share's 0 and 1.
         low, high = np.clip(ends, METRICS[key].low, METRICS[key].high)
-        axis.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
-    axis.plot(steps, means, color=colour, linewidth=2.2, marker="o", markersize=3, label=arm)
+        axis.fill_between(steps, low, high, color=colour, alpha=BAND, linewidth=0)
+    axis.plot(steps, means, color=colour, linewidth=THICK, marker="o", markersize=DOT, label=arm)
     return means[-1]
 
 
@@ -143,22 +157,6 @@ def shared_steps(seeds: Sequence[Series]) -> tuple[list[float], list[list[float]
     return centres, values
 
 
-def name_lines(axis: Any, report: Report, ends: Sequence[tuple[float, str]]) -> None:
-    """Each arm's name at the end of its line, moved apart where the arms end alike."""
-    low, high = axis.get_ylim()
-    gap, place = NAME_GAP * (high - low), -float("inf")
-    # Lowest first: each name is moved up until it clears the one below.
-    for value, arm in sorted(ends):
-        place = max(value, place + gap)
-        axis.annotate(
-            arm,
-            (1.01, place),
-            xycoords=("axes fraction", "data"),
-            color=colour_of(report, arm),
-            va="center",
-        )
-
-
 def curves_by_task(report: Report, path: Path) -> Figure | None:
     """Validation reward of each task over training, one small panel per task."""
     import matplotlib.pyplot as plt
@@ -171,7 +169,7 @@ def curves_by_task(report: Report, path: Path) -> Figure | None:
     figure, grid = plt.subplots(
         height,
         COLUMNS,
-        figsize=(7.5, 2.1 * height),
+        figsize=(PAIR, 1.6 * height),
         squeeze=False,
         sharex=True,
         sharey=True,
@@ -181,13 +179,14 @@ def curves_by_task(report: Report, path: Path) -> Figure | None:
     for axis in grid.flat[len(keys) :]:
         axis.set_visible(False)
     for axis, key in zip(grid.flat, keys, strict=False):
-        axis.set_title(key.partition("/")[2], fontsize=10)
+        axis.set_title(key.partition("/")[2])
         for arm, seeds in series_of(report, key).items():
             colour = colour_of(report, arm)
             for series in seeds:
-                axis.plot(list(series), list(series.values()), color=colour, linewidth=1.2)
-    figure.supxlabel("optimizer step", fontsize=10, color=INK)
-    figure.supylabel("validation reward", fontsize=10, color=INK)
+                axis.plot(list(series), list(series.values()), color=colour, linewidth=THIN)
+    tidy(*grid.flat[: len(keys)])
+    figure.supxlabel("optimizer step", fontsize=9, color=INK)
+    figure.supylabel("validation reward", fontsize=9, color=INK)
     arms = report.config.compare
     caption = (
         f"Validation reward per task, one line a seed: {arms.treatment} orange, {arms.baseline} "

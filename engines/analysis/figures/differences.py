@@ -10,7 +10,7 @@ from typing import Any
 
 from engines.analysis.comparison import LEVEL, MACRO, Line
 from engines.analysis.report import Report
-from engines.shared.reporting.figures import GREY, INK, Figure, save
+from engines.shared.reporting.figures import GREY, INK, PAPER, WIDE, Figure, save, tidy
 from engines.shared.reporting.statistics import Interval
 
 
@@ -22,7 +22,7 @@ def differences(report: Report, path: Path) -> Figure | None:
     if not shown:
         report.missing.append("figure of differences: no domain could be compared")
         return None
-    figure, axis = plt.subplots(figsize=(6.6, 0.8 + 0.38 * len(shown)))
+    figure, axis = plt.subplots(figsize=(WIDE, 0.7 + 0.26 * len(shown)))
     axis.axvline(0, color=GREY, linewidth=1)
     for height, (line, difference) in enumerate(shown):
         draw_line(axis, height, line, difference)
@@ -30,24 +30,26 @@ def differences(report: Report, path: Path) -> Figure | None:
     names = [f"    {line.name}" if line.task else line.name for line, _ in shown]
     axis.set_yticks(range(len(shown)), names)
     axis.invert_yaxis()
+    axis.spines["left"].set_visible(False)
+    tidy(axis, up=False, whole=False)
     arms = report.config.compare
     axis.set_xlabel(
         f"{arms.treatment} minus {arms.baseline}, percentage points of {report.config.metric}"
     )
     caption = (
         "Paired differences with 95 % intervals (bootstrap over problems); right of 0 favours "
-        f"{arms.treatment}. A mark is grey unless its adjusted p is below {LEVEL}."
+        f"{arms.treatment}. A mark is filled where its adjusted p is below {LEVEL}."
     )
     return save(figure, path, caption, "scores")
 
 
 def draw_line(axis: Any, height: int, line: Line, difference: Interval) -> None:
     """One interval with its mark; the macro mean is the boldest, a task the finest."""
-    linewidth = 1.8
+    linewidth = 1.4
     if line.task:
-        linewidth = 1
+        linewidth = 0.9
     elif line.name == MACRO:
-        linewidth = 3
+        linewidth = 2.4
     evident = line.adjusted is not None and line.adjusted < LEVEL
     ends = [100 * difference.low, 100 * difference.high]
     axis.plot(ends, [height, height], color=INK, linewidth=linewidth)
@@ -56,6 +58,6 @@ def draw_line(axis: Any, height: int, line: Line, difference: Interval) -> None:
         height,
         "D" if line.name == MACRO else "o",
         color=INK,
-        markersize=4 if line.task else 7,
-        markerfacecolor=INK if evident else GREY,
+        markersize=4 if line.task else 6,
+        markerfacecolor=INK if evident else PAPER,
     )

@@ -27,7 +27,7 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     measured = read_measured(config)
     if stop.requested:
         raise Interrupted("the report was not drawn; start it again")
-    figure = draw(measured, out / "figures")
+    figure = draw(measured, out / "figures", config.axis)
     text = plain(measured)
     write_text(out / "report.txt", text)
     write_text(out / "report.md", markdown(measured, figure))

@@ -10,17 +10,31 @@ from pathlib import Path
 from typing import Any
 
 from engines.analysis.measured.load import Curve, Measured
-from engines.shared.reporting.figures import BLUE, GREEN, INK, ORANGE, Figure, prepare, save
+from engines.shared.reporting.figures import (
+    DOT,
+    INK,
+    NARROW,
+    PAIR,
+    PAPER,
+    THIN,
+    Figure,
+    prepare,
+    save,
+    tidy,
+)
+from engines.shared.reporting.look import LINES, SEED, Look, looks_of
 
-COLOURS = (BLUE, ORANGE, GREEN, "#cc79a7", "#e69f00", "#56b4e9")
-"""After Okabe and Ito."""
-COLUMNS = 3
+COLUMNS = 2
+"""Panels beside each other, and names in a row of the legend."""
+SHORT = 26
+"""Letters of a name of which two fit beside each other."""
 NAMED = 12
-"""With more colours than this the legend would be larger than the curves."""
+"""With more looks than this the legend would be larger than the curves."""
 
 
-def draw(measured: Measured, folder: Path) -> Figure:
-    """The figure, written to ``folder`` as SVG and PNG."""
+def draw(measured: Measured, folder: Path, axis: str) -> Figure:
+    """The figure, written to ``folder`` as SVG and PNG; the values of ``axis`` have the colours
+    where the trainings have it."""
     prepare()
     import matplotlib.pyplot as plt
 
@@ -28,68 +42,91 @@ def draw(measured: Measured, folder: Path) -> Figure:
     metrics = measured.metrics
     columns = min(COLUMNS, len(metrics))
     height = (len(metrics) + columns - 1) // columns
+    looks = named_looks(measured.curves, axis)
     figure, grid = plt.subplots(
         height,
         columns,
-        figsize=(2.5 * columns + 0.5, 2.2 * height + 0.6),
+        figsize=(PAIR if columns > 1 else NARROW, 1.7 * height + 0.4),
         squeeze=False,
         layout="constrained",
     )
-    colours = colours_of(measured.curves)
-    for axis, metric in zip(grid.flat, metrics, strict=False):
-        axis.set_title(metric, fontsize=9)
-        axis.tick_params(labelsize=8)
+    for panel, metric in zip(grid.flat, metrics, strict=False):
+        panel.set_title(metric.replace("_", " "))
         for curve in measured.curves:
             if curve.metric == metric:
-                draw_curve(axis, curve, colours[curve.colour])
-    for axis in grid.flat[len(metrics) :]:
-        axis.set_visible(False)
-    if 1 < len(colours) <= NAMED:
-        legend(figure, colours)
-    figure.supxlabel("step", fontsize=10, color=INK)
+                draw_curve(panel, curve, looks[setting(curve)])
+        tidy(panel)
+    for panel in grid.flat[len(metrics) :]:
+        panel.set_visible(False)
+    if 1 < len(looks) <= NAMED:
+        legend(figure, looks)
+    figure.supxlabel("step", fontsize=9, color=INK)
     caption = (
-        "What the command measured over training; bars: one standard error, where it says one; "
-        "star: the best checkpoint of each training, where it is said which values are better."
+        "What the command measured over training, a line for each seed; bars: one standard error, "
+        "where it says one; star: the best checkpoint of each training, where it is said which "
+        "values are better."
     )
     return save(figure, folder / "measured", caption, "scores")
 
 
-def colours_of(curves: list[Curve]) -> dict[str, str]:
-    """A colour for each value of the axis, in the order in which they come."""
-    values = dict.fromkeys(curve.colour for curve in curves)
-    return {value: COLOURS[place % len(COLOURS)] for place, value in enumerate(values)}
+def setting(curve: Curve) -> str:
+    """What tells a training apart from those that are no other seed of it."""
+    axes = curve.values[0].scored.axes
+    words = [f"{axis}={value}" for axis, value in axes.items() if axis != SEED]
+    return ", ".join(words) or curve.label
 
 
-def draw_curve(axis: Any, curve: Curve, colour: str) -> None:
+def named_looks(curves: list[Curve], axis: str) -> dict[str, Look]:
+    """A look for each setting, in the order in which they come."""
+    settings: dict[str, dict[str, object]] = {}
+    for curve in curves:
+        axes = {name: v for name, v in curve.values[0].scored.axes.items() if name != SEED}
+        # Trainings without axes differ in their names.
+        settings.setdefault(setting(curve), dict(axes) or {"training": curve.label})
+    looks = looks_of(list(settings.values()), prefer=axis)
+    return dict(zip(settings, looks, strict=True))
+
+
+def draw_curve(panel: Any, curve: Curve, look: Look) -> None:
     """One curve in its panel."""
     steps = [one.scored.step for one in curve.values]
     heights = [one.value for one in curve.values]
     spreads = [one.row.spread or 0.0 for one in curve.values]
-    axis.errorbar(
+    panel.errorbar(
         steps,
         heights,
         spreads if any(spreads) else None,
-        color=colour,
+        color=look.light,
+        linestyle=LINES[look.line],
         marker="o",
-        markersize=3,
-        linewidth=1.4,
+        markersize=DOT,
+        linewidth=THIN,
         elinewidth=0.8,
     )
     best = curve.best
     if best is not None:
-        axis.plot(best.scored.step, best.value, "*", color=colour, markersize=9, zorder=5)
+        panel.plot(
+            best.scored.step,
+            best.value,
+            "*",
+            color=look.light,
+            markersize=9,
+            zorder=5,
+            markeredgecolor=PAPER,
+            markeredgewidth=0.6,
+        )
 
 
-def legend(figure: Any, colours: dict[str, str]) -> None:
-    """What each colour stands for, above the panels."""
+def legend(figure: Any, looks: dict[str, Look]) -> None:
+    """What each look stands for, above the panels."""
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], color=colour, label=value) for value, colour in colours.items()]
+    handles = []
+    for name, look in looks.items():
+        handles.append(Line2D([], [], color=look.light, ls=LINES[look.line], label=name))
     figure.legend(
         handles=handles,
         loc="outside upper left",
-        ncols=min(COLUMNS, len(handles)),
-        frameon=False,
-        fontsize=8,
+        ncols=COLUMNS if max(map(len, looks)) <= SHORT else 1,
         labelcolor=INK,
     )

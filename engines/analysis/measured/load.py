@@ -34,8 +34,6 @@ class Curve:
     """Its name, with the row's own axes where it has some: ``accuracy, task=math``."""
     label: str
     """What tells the training apart."""
-    colour: str
-    """Value of the axis that colours stand for."""
     higher: bool | None
     """Whether higher values are better; None: nobody says."""
     values: list[Value] = field(default_factory=list)
@@ -108,7 +106,6 @@ def new_curve(config: Config, scored: Scored, row: Row) -> Curve:
     return Curve(
         metric=name_of(row),
         label=axes or scored.training,
-        colour=str(scored.axes.get(config.axis, axes or scored.training)),
         higher=config.higher.get(row.metric),
     )
 

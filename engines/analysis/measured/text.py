@@ -10,11 +10,14 @@ from html import escape
 
 from engines.analysis.measured.load import Curve, Measured, Value
 from engines.shared.reporting.figures import Figure
-from engines.shared.reporting.page import document, items, picture
+from engines.shared.reporting.page import document, folded, items, picture
+from engines.shared.reporting.sources import ran
 from engines.shared.reporting.tables import Table
 from engines.shared.reporting.text import bullets, markdown_bullets, paragraph
 
 TITLE = "Checkpoints over training"
+READ_FIRST = 4
+"""Curves that are told in a sentence each above the figure."""
 
 
 def sentence(curve: Curve) -> str:
@@ -76,9 +79,21 @@ def markdown(measured: Measured, figure: Figure) -> str:
 def page(measured: Measured, figure: Figure) -> str:
     """``report.html``: one file that names nothing outside itself."""
     caption = f"{figure.caption} {measured.sources.label(figure.source)}"
-    parts = [f'<p class="lead">{escape(sentence(curve))}</p>' for curve in measured.curves]
-    parts += [picture(figure, caption), table(measured).html()]
+    sentences = [f"<p>{escape(sentence(curve))}</p>" for curve in measured.curves]
+    parts = [picture(figure, caption), table(measured).html()]
+    # Few are read first; of many the table says as much in less room.
+    if len(sentences) <= READ_FIRST:
+        parts = [*sentences, *parts]
+    else:
+        parts.append(folded("Each curve in a sentence", *sentences))
     missing = items(measured.missing) or "<li>nothing</li>"
-    parts.append(f"<h2>Missing</h2><ul>{missing}</ul>")
-    parts.append(f"<h2>Sources</h2><ol>{items(measured.sources.files)}</ol>")
-    return document(TITLE, parts)
+    parts.append(folded("Missing", f"<ul>{missing}</ul>"))
+    parts.append(folded("Sources", f"<ol>{items(measured.sources.files)}</ol>"))
+    steps = sorted({one.scored.step for curve in measured.curves for one in curve.values})
+    trainings = len({one.scored.training for curve in measured.curves for one in curve.values})
+    about = [
+        *ran(measured.sources.files),
+        f"{trainings} training{'' if trainings == 1 else 's'}",
+        f"steps {steps[0]:,} to {steps[-1]:,}",
+    ]
+    return document(TITLE, parts, about=about)

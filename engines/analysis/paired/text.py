@@ -13,7 +13,8 @@ from html import escape
 from engines.analysis.paired.config import Config
 from engines.analysis.paired.differences import Difference
 from engines.analysis.paired.load import Paired
-from engines.shared.reporting.page import document, items
+from engines.shared.reporting.page import document, folded, items
+from engines.shared.reporting.sources import ran
 from engines.shared.reporting.tables import Table
 from engines.shared.reporting.text import bullets, paragraph, probability
 
@@ -104,9 +105,9 @@ def page(found: Sequence[Difference], paired: Paired, config: Config) -> str:
     parts = [f'<p class="lead">{escape(sentence(found, config))}</p>', table(found).html()]
     parts.append(f"<p>{escape(METHOD)} {escape(paired.sources.label('scores'))}</p>")
     if paired.missing:
-        parts.append(f"<h2>Missing</h2><ul>{items(paired.missing)}</ul>")
-    parts.append(f"<h2>Sources</h2><ol>{items(paired.sources.files)}</ol>")
-    return document(title, parts)
+        parts.append(folded("Missing", f"<ul>{items(paired.missing)}</ul>"))
+    parts.append(folded("Sources", f"<ol>{items(paired.sources.files)}</ol>"))
+    return document(title, parts, about=ran(paired.sources.files))
 
 
 def table_csv(found: Sequence[Difference]) -> str:

@@ -13,9 +13,9 @@ from engines.geography_report.load import Finished
 from engines.geography_report.report import Report
 from engines.geography_report.similarity.states import ATLANTIS, FIT, Cities, read_cities
 from engines.geography_report.text import attribution
-from engines.shared.reporting.figures import ORANGE, Figure, save
+from engines.shared.reporting.figures import ORANGE, Figure, save, tidy_scale
 
-COLUMNS = 4
+COLUMNS = 2
 WEST, EAST, SOUTH, NORTH = -1900, 1900, -750, 900
 """What of the plane is shown, tenths of a degree; no city of 100,000 people lies south of -55
 degrees."""
@@ -34,23 +34,24 @@ def map_grid(report: Report, path: Path) -> Figure | None:
     columns = min(COLUMNS, len(models))
     # One more for the true map; rounded up.
     rows = -(-(len(models) + 1) // columns)
-    size = (2.6 * columns, 1.3 * rows + 0.4)
+    size = (2.5 * columns + 0.8, 1.4 * rows + 0.6)
     figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     for axis in grid.flat:
         axis.set_axis_off()
     first = read_cities(maps[models[0].folder].out)
     shown = panel(grid.flat[0], first, truth=True)
-    island = "; diamonds: Atlantis" if (first.part == ATLANTIS).any() else ""
-    grid.flat[0].set_title(f"where they are{island}", fontsize=7)
+    island = "\ndiamonds: Atlantis" if (first.part == ATLANTIS).any() else ""
+    grid.flat[0].set_title(f"where they are{island}", fontsize=8)
     for axis, model in zip(list(grid.flat)[1:], models, strict=False):
         finished = maps[model.folder]
         report.inputs.sources.add("maps", finished.out / "cities.csv")
         panel(axis, read_cities(finished.out), truth=False)
-        axis.set_title(f"{model.name}{quality(finished)}", fontsize=7)
-    figure.colorbar(shown, ax=grid, label="true longitude, degrees", shrink=0.5, aspect=30)
+        axis.set_title(f"{model.name}{quality(finished)}", fontsize=8)
+    bar = figure.colorbar(shown, ax=grid, label="true longitude, degrees", shrink=0.8, aspect=30)
+    tidy_scale(bar)
     # In the picture too: whoever hands it on alone hands on the notice.
-    notice = textwrap.fill(attribution(report), 40 * columns)
-    figure.supxlabel(notice, fontsize=5)
+    notice = textwrap.fill(attribution(report), 34 * columns)
+    figure.supxlabel(notice, fontsize=6.5)
     caption = (
         "Where a linear probe of the best layer reads the cities that it was not fitted on, "
         "coloured by their true longitude; diamonds are the new cities of Atlantis, which no probe "

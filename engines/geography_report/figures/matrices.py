@@ -16,13 +16,15 @@ import numpy as np
 from engines.geography_report.report import CHOSEN, Matrix, Report
 from engines.geography_report.tables import SHORT, row_name, signed
 from engines.shared.geography.tasks import TASKS
-from engines.shared.reporting.figures import BLUE, INK, ORANGE, Figure, save
+from engines.shared.reporting.figures import BLUE, INK, ORANGE, Figure, save, tidy_scale
 from engines.shared.reporting.statistics import Array
 
 MIDDLE, UNDEFINED = "#f7f7f7", "#bdbdbd"
 """Colours of 0 and of cells without a value."""
 GAIN_ENDS = 0.5
 """Ends of the scale of differences, as published."""
+BROAD = 7.2
+"""Inches: seven tasks with a number and its marks in each cell."""
 MOST_WRITTEN = 12
 """A larger table of models has no numbers in its cells."""
 
@@ -111,13 +113,17 @@ def matrix_figure(matrix: Matrix, path: Path, colours: Colours, caption: str) ->
         [(" T" if cell.is_trained else "") + called.get(cell.verdict, "") for cell in row]
         for row in cells
     ]
-    height = 1.3 + 0.34 * len(matrix.rows)
-    figure, axis = plt.subplots(figsize=(8.2, height), layout="constrained")
+    height = max(2.2, 1.1 + 0.3 * len(matrix.rows))
+    width = min(BROAD, 2.3 + 0.7 * len(matrix.tasks))
+    figure, axis = plt.subplots(figsize=(width, height), layout="constrained")
     image = draw_cells(axis, values, colours, marks)
     labelled(axis, [row_name(row) for row in matrix.rows], [SHORT[task] for task in matrix.tasks])
     axis.set_xlabel("asked about new cities")
     axis.set_ylabel("trained on")
-    figure.colorbar(image, ax=axis, label=colours.label, shrink=0.9, extend=ends(values, colours))
+    bar = figure.colorbar(
+        image, ax=axis, label=colours.label, shrink=0.9, extend=ends(values, colours)
+    )
+    tidy_scale(bar)
     return save(figure, path, caption, "results")
 
 
@@ -192,7 +198,7 @@ def kept_matrix(report: Report, path: Path) -> Figure | None:
     if np.isnan(values).all():
         return None
     colours = Colours(-1, 1, "change as a share of the base's lead")
-    figure, axis = plt.subplots(figsize=(8.2, 3.9), layout="constrained")
+    figure, axis = plt.subplots(figsize=(BROAD, 3.6), layout="constrained")
     image = draw_cells(axis, values, colours, marks)
     for place in range(len(names)):
         # A task after itself is no pair.
@@ -201,7 +207,10 @@ def kept_matrix(report: Report, path: Path) -> Figure | None:
     labelled(axis, shown, shown)
     axis.set_xlabel("trained second")
     axis.set_ylabel("trained first, and asked")
-    figure.colorbar(image, ax=axis, label=colours.label, shrink=0.9, extend=ends(values, colours))
+    bar = figure.colorbar(
+        image, ax=axis, label=colours.label, shrink=0.9, extend=ends(values, colours)
+    )
+    tidy_scale(bar)
     caption = (
         "What a second task leaves of the first: change of the score on the first task as a share "
         "of the base's lead over the best constant answer; 0 nothing, -1 all of it is lost. * the "
@@ -219,8 +228,8 @@ def similarity_tables(report: Report, path: Path) -> Figure | None:
         return None
     names = [model.name for model in found.models]
     written = len(names) <= MOST_WRITTEN
-    side = max(3.4, 0.34 * len(names) if written else 0.13 * len(names))
-    figure, axes = plt.subplots(2, 1, figsize=(side + 3.4, 2 * side + 1.2), layout="constrained")
+    side = max(1.5, (0.4 if written else 0.13) * len(names))
+    figure, axes = plt.subplots(2, 1, figsize=(side + 2.7, 2 * side + 1.2), layout="constrained")
     scales = (
         (found.cka, Colours(0, 1, "debiased CKA", diverging=False)),
         (found.procrustes, Colours(0, 1, "Procrustes distance", diverging=False)),
@@ -233,7 +242,7 @@ def similarity_tables(report: Report, path: Path) -> Figure | None:
         axis.set_xticks(range(len(names)), numbers)
         size = 8 if written else 5
         axis.tick_params(labelsize=size, colors=INK)
-        figure.colorbar(image, ax=axis, label=colours.label, shrink=0.9)
+        tidy_scale(figure.colorbar(image, ax=axis, label=colours.label, shrink=0.9))
     caption = (
         f"How alike the models' states at layer {found.layer} are on {found.cities} real cities: "
         "debiased CKA (1: the same up to rotation and scale) and Procrustes distance of the first "

@@ -14,12 +14,12 @@ import numpy as np
 from engines.polychromic_report.figures.style import Style, styles
 from engines.polychromic_report.load import Training
 from engines.polychromic_report.report import Report
-from engines.shared.reporting.figures import Figure, save
+from engines.shared.reporting.figures import WIDE, Figure, save, tidy
 
 PANELS = {
-    "set_diversity": "diversity of a set of samples",
-    "valid_share": "share of valid samples",
-    "validation_cross_entropy": "validation cross-entropy, nats per token",
+    "set_diversity": "diversity of a set\nof samples",
+    "valid_share": "share of valid\nsamples",
+    "validation_cross_entropy": "validation cross-\nentropy, nats per token",
 }
 SMOOTHED = ("set_diversity", "valid_share")
 """Of a handful of prompts a step each, so that single steps jump."""
@@ -35,17 +35,17 @@ def training_curves(report: Report, path: Path) -> Figure | None:
     panels = [name for name in PANELS if any_line(report, name)]
     if not panels:
         return None
-    figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.2), squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(WIDE, 2.6), squeeze=False, layout="constrained"
+    )
     for axis, name in zip(axes[0], panels, strict=True):
         for arm in report.arms:
             draw_line(axis, report.inputs.trained(arm), name, drawn[arm], arm.label)
+        tidy(axis)
         axis.set_xlabel("step")
-        axis.set_title(PANELS[name], fontsize=9)
+        axis.set_title(PANELS[name])
     handles, labels = legend_entries(axes[0], [arm.label for arm in report.arms])
-    figure.legend(
-        handles, labels, frameon=False, loc="upper center", ncols=3, bbox_to_anchor=(0.5, 0)
-    )
-    figure.tight_layout()
+    figure.legend(handles, labels, loc="outside lower left", ncols=2, handlelength=2.6)
     caption = (
         "Each arm over its training, mean over seeds; of the samples a moving mean over a "
         "twentieth of the steps. The arm without the term draws no samples"
@@ -81,7 +81,7 @@ def draw_line(
         style.line,
         color=style.colour,
         alpha=style.strength,
-        linewidth=1.4,
+        linewidth=style.width,
         label=label,
     )
 

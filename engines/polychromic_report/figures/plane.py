@@ -16,7 +16,7 @@ import numpy as np
 from engines.polychromic_report.figures.style import BASE, Style, styles
 from engines.polychromic_report.load import Setting
 from engines.polychromic_report.report import Report
-from engines.shared.reporting.figures import INK, Figure, save
+from engines.shared.reporting.figures import INK, WIDE, Figure, save, tidy
 from engines.shared.reporting.statistics import Interval
 from engines.shared.reporting.text import metric_words
 
@@ -35,15 +35,18 @@ def plane(report: Report, path: Path) -> Figure | None:
             points[arm] = (found[0], found[1])
     if not points:
         return None
-    figure, axis = plt.subplots(figsize=(7, 4.6))
+    figure, axis = plt.subplots(figsize=(WIDE, 4.2), layout="constrained")
     drawn = styles(report)
     join_families(axis, points, drawn)
     for arm, (across, up) in points.items():
         draw_point(axis, across, up, drawn[arm], arm.label)
     draw_base(report, axis, metric)
-    axis.set_xlabel(f"{metric_words(metric)} (more diverse to the right)")
-    axis.set_ylabel("different valid replies per prompt")
-    axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    tidy(axis, whole=False)
+    axis.grid(axis="x")
+    axis.set_xlabel(f"{metric_words(metric)}, more diverse to the right")
+    axis.set_title("different valid replies per prompt")
+    # Below: a name beside the points would take half of a phone's width.
+    figure.legend(loc="outside lower left", ncols=2)
     caption = (
         "Quality against diversity, by arm. Bars are 95 % intervals over training seeds; arms of a "
         "family are joined from the smallest weight to the largest. Up and to the right is better "
@@ -78,8 +81,8 @@ def draw_point(
         fmt=style.marker,
         color=style.colour,
         alpha=style.strength,
-        markersize=7,
-        capsize=3,
+        markersize=6,
+        capsize=2,
         linewidth=1,
         label=label,
     )
@@ -91,7 +94,7 @@ def draw_base(report: Report, axis: Any, metric: str) -> None:
     if base is None or metric not in base.values or QUALITY not in base.values:
         return
     across, up = np.nanmean(base.values[metric]), np.nanmean(base.values[QUALITY])
-    axis.plot(across, up, BASE.marker, color=INK, markersize=7, label="before fine-tuning")
+    axis.plot(across, up, BASE.marker, color=INK, markersize=6, label="before fine-tuning")
 
 
 def middle(value: Interval | float) -> float:

@@ -7,7 +7,8 @@ engine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,19 @@ def labels(numbers: Iterable[int]) -> str:
     """Numbers as text, runs joined: ``[1-3, 7]``; "" for none."""
     text = ranges(numbers, ", ")
     return f"[{text}]" if text else ""
+
+
+def ran(files: Sequence[Path]) -> list[str]:
+    """Experiment with its run, and the date of the newest of these files; what is not known is left
+    out. A job's files lie in ``<experiment>/<run>/jobs/<job>/out``."""
+    runs: dict[str, None] = {}
+    for file in files:
+        for folder in file.parents:
+            if folder.name == "jobs" and len(folder.parts) > 3:
+                runs[f"{folder.parent.parent.name}/{folder.parent.name}"] = None
+    times = [file.stat().st_mtime for file in files if file.exists()]
+    date = time.strftime("%-d %B %Y", time.localtime(max(times))) if times else ""
+    return [", ".join(runs), date]
 
 
 @dataclass

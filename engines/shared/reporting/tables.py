@@ -1,4 +1,4 @@
-"""Tables of reports as plain text, Markdown and HTML, and the style of their pages.
+"""Tables of reports as plain text, Markdown and HTML.
 
 In: column names and cells, already text. Out: the table in one of the three forms. Called by the
 report engines, and for the page of a run by orchestrator/views/page.
@@ -11,35 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 
-STYLE = """:root{color-scheme:light dark;--line:#8884;--baseline:#0072b2;--treatment:#d55e00}
-@media (prefers-color-scheme:dark){:root{--baseline:#56b4e9;--treatment:#f2a154}}
-body{font:16px/1.55 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem}
-h2{font-size:1.15rem;margin-top:2.2rem}
-h3{font-size:1rem;margin:1.4rem 0 .3rem}
-.wide{overflow-x:auto}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.9rem}
-td,th{padding:.3rem .45rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-td.words{white-space:normal;min-width:9rem}
-th{white-space:normal;vertical-align:bottom}
-td:first-child,th:first-child{text-align:left}
-.many td,.many th{padding:.25rem .3rem;font-size:.8rem}
-tr.task td{opacity:.75}
-tr.task td:first-child{padding-left:1.6rem}
-tr.macro td,tr.sum td{font-weight:600}
-figure{margin:1.5rem 0}
-figure svg{max-width:100%;height:auto}
-figcaption,li{font-size:.9rem}
-li{overflow-wrap:anywhere}
-.lead{font-size:1.15rem}
-pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.8rem;margin:.4rem 0}
-article{border-top:1px solid var(--line);padding:.7rem 0}
-article pre{background:#8881;padding:.4rem .6rem;border-radius:4px}
-.two{display:grid;grid-template-columns:1fr 1fr;gap:1rem;font-size:.9rem}
-.two>div{min-width:0}
-.read{font-size:.85rem;opacity:.8;margin:.2rem 0}
-summary{cursor:pointer;margin:.8rem 0;font-weight:600}
-"""
 MANY, LONG, TOO_LONG = 9, 100, 115
 """Columns and characters that a line of a table holds on a page of normal width; characters that it
 holds when set smaller."""
@@ -47,6 +18,28 @@ SENTENCE = 32
 """A cell of more characters is broken into lines."""
 # The blank before an interval that ends a cell: "61.0 [55.2, 66.8]".
 INTERVAL = re.compile(r" (?=\[[^\]]*\]$)")
+INTERVAL_NAMED = re.compile(r" \[95 %\]$")
+EXPLAINED = {
+    "p adjusted": "How often equal arms would differ by so much, raised because several lines "
+    "were looked at",
+    "detectable": "The true difference that so many problems find four times in five",
+    "optimism": "How much higher the best checkpoint scores on the half of the problems that chose "
+    "it than on the other half",
+    "plateau, steps": "The checkpoints that are as good as the best one",
+    "last minus it": "The last checkpoint minus the stopping point, on the problems that did not "
+    "choose",
+    "cut": "Answers that ended at the token limit",
+    "sd": "Standard deviation over seeds",
+    "spread": "Standard deviation over seeds",
+    "ceiling": "Expected score of the exact in-context predictor",
+    "counting": "Best score of predicting the most frequent next state so far",
+    "looked up": "The way from counting (0) to the ceiling (100)",
+    "control": "Accuracy on labels that hang on nothing that the sequence shows",
+    "selectivity": "Probe minus control: what the probe does not owe to its own capacity",
+    "untrained": "The same probe on the network before training",
+}
+"""Headings of reports whose meaning a reader may not know, in a sentence that the page shows where
+the pointer rests."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +102,7 @@ def html_table(head: list[str], body: list[list[str]], kinds: list[str] | None =
         characters += min(max(len(cell) for cell in column), SENTENCE)
     value_and_interval = "<br>" if characters > TOO_LONG else " "
     size = "wide many" if len(head) > MANY or characters > LONG else "wide"
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    top = "".join(map(_heading, head))
     lines = []
     for row, kind in zip(body, kinds or [""] * len(body), strict=True):
         opening = f"<tr class={kind}>" if kind else "<tr>"
@@ -119,6 +112,14 @@ def html_table(head: list[str], body: list[list[str]], kinds: list[str] | None =
         f'<div class="{size}"><table><thead><tr>{top}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
+
+
+def _heading(name: str) -> str:
+    """The heading of a column, with what it means where its name does not say it."""
+    told = EXPLAINED.get(INTERVAL_NAMED.sub("", name))
+    title = f' title="{escape(told)}"' if told else ""
+    # "[95 %]" is one word.
+    return f"<th{title}>{escape(name).replace('[95 %]', '[95&nbsp;%]')}</th>"
 
 
 def _cell(text: str, value_and_interval: str) -> str:

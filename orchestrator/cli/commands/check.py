@@ -30,6 +30,17 @@ def check(
         raise typer.Exit(2 if found else 0)
     if found:
         raise CheckError(*found)
-    for line in [*notes, *left_aside(plan, profile)]:
-        print(line)
-    print(f"{plan.experiment}: {len(plan.jobs)} jobs, nothing missing on '{profile.name}'")
+    done = f"{plan.experiment}: {len(plan.jobs)} jobs, nothing missing on '{profile.name}'"
+    print_found([*notes, *left_aside(plan, profile)], done)
+
+
+def print_found(notes: list[str], done: str) -> None:
+    """What there is to say of a launch that lacks nothing."""
+    from rich.console import Console
+
+    from orchestrator.views.tables.drawing import screen_of, show
+    from orchestrator.views.tables.told import listed
+
+    console = Console()
+    screen = screen_of(console)
+    show(console, [*listed(notes, "·", "dim", screen), *listed([done], "✓", "green", screen)])

@@ -76,9 +76,30 @@ def compare(
         rows = orchestrator.scores.compare.compared_rows(folder)
         print_json("compare", {**told, "rows": rows, "failed": failures})
     else:
-        print((folder / "report.txt").read_text())
-        print(f"HTML report with its figures: {folder / 'report.html'}")
+        print_comparison(folder)
     for failure in failures:
         print(f"gate: {failure}", file=sys.stderr)
     if failures:
         raise typer.Exit(3)
+
+
+def print_comparison(folder: Path) -> None:
+    """The answer and its table as wide as a terminal; into a pipe the whole report."""
+    from rich.console import Console
+
+    from orchestrator.runs.layout import RESULTS
+    from orchestrator.scores.results import whole_results
+    from orchestrator.views.tables.comparison import comparison_lines
+    from orchestrator.views.tables.drawing import screen_of, show
+
+    console = Console()
+    screen = screen_of(console)
+    found = None if screen.width is None else whole_results(folder, RESULTS)
+    rows = orchestrator.scores.compare.compared_rows(folder)
+    if found is None or not rows:
+        print((folder / "report.txt").read_text())
+    else:
+        facts = found[1]["facts"]
+        show(console, comparison_lines(facts["headline"], rows, facts["missing"], screen))
+        print(f"\nhow to read it, and all that is missing: {folder / 'report.txt'}")
+    print(f"HTML report with its figures: {folder / 'report.html'}")

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.api.json_documents import costs_document
 from orchestrator.cli.arguments import AsJson, RunName
 from orchestrator.cli.json_output import print_json
 from orchestrator.lifecycle.refresh import refresh
 from orchestrator.runs.lookup import find_run
-from orchestrator.views.costs.tables import document, render, spent
+from orchestrator.views.costs.tables import render, spent
 
 
 def costs(
@@ -27,13 +28,13 @@ def costs(
     to ask for next time."""
     found = find_run(run)
     records, trouble = refresh(found)
-    seen = spent(found, records, found.now(), by or ("arm",))
+    by = by or ["arm"]
     if as_json:
-        print_json("costs", {**document(found, seen), "trouble": trouble})
+        print_json("costs", costs_document(found, records, trouble, by))
         return
     from rich.console import Console
 
     from orchestrator.views.tables.drawing import screen_of, show
 
     console = Console()
-    show(console, render(found, seen, screen_of(console)))
+    show(console, render(found, spent(found, records, found.now(), by), screen_of(console)))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.api.json_documents import plan_document
 from orchestrator.cli.arguments import AsJson, ClusterName, Experiment, Preset, Set, Wide
 from orchestrator.cli.json_output import print_json
 from orchestrator.cli.shared import planned
@@ -19,9 +20,6 @@ from orchestrator.runs.lookup import runs_root
 
 if TYPE_CHECKING:
     from orchestrator.description.profile import Profile
-
-JSON_KEYS = ("name", "stage", "axes", "after", "resources", "pack", "canary")
-"""What --json prints of a job."""
 
 
 def plan(
@@ -43,9 +41,7 @@ def plan(
     what these cost if the cluster's profile has a price. Submits nothing."""
     made = planned(experiment, preset, overrides)
     if as_json:
-        head = {key: made.head()[key] for key in ("experiment", "preset", "gpu_hours")}
-        jobs = [{key: job.to_dict()[key] for key in JSON_KEYS} for job in made.jobs]
-        print_json("plan", {**head, "jobs": jobs})
+        print_json("plan", plan_document(made))
         return
     from rich.console import Console
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.api.json_documents import results_document, reused_jobs
 from orchestrator.cli.arguments import AsJson, JobsOfRun, OnlyJobs, Wide
 from orchestrator.cli.json_output import print_json
 from orchestrator.runs.lookup import find_target
@@ -45,7 +46,6 @@ def results(
     """Print or export every result of a run as tidy rows: job, axes, metric, value, n, spread; a
     missing one with its reason."""
     # Late, because the shell imports this module for every TAB after the command's name.
-    from engines.contract.tidy import records
     from orchestrator.scores.results import gather, write_table
 
     found, jobs = find_target(run, job)
@@ -58,8 +58,7 @@ def results(
         write_table(path, lines, parquet=path == parquet)
         print(f"{len(lines)} rows: {path}", file=sys.stderr)
     if as_json:
-        head = {"run": found.name, "reused": reused_jobs(found), "rows": records(lines)}
-        print_json("results", {**head, "unfinished": unfinished, "problems": problems})
+        print_json("results", results_document(found, lines, unfinished, problems))
     elif not (csv or parquet):
         # Who asks for a metric or a job wants to see each value.
         print_rows(found.name, lines, every or bool(metric or job), wide)
@@ -71,11 +70,6 @@ def tell_origin(run: Run) -> None:
     """Where a copy was brought from."""
     if run.origin is not None:
         print(f"{run.name}: {run.origin}", file=sys.stderr)
-
-
-def reused_jobs(run: Run) -> dict[str, str]:
-    """The jobs whose results were taken from other runs, each with its source."""
-    return {record.name: record.reused for record in run.load() if record.reused}
 
 
 def tell_jobs(run: Run, unfinished: list[str]) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import orchestrator.lifecycle.retry
 from orchestrator.cli.arguments import AsJson, Jobs, JobsOfRun
 from orchestrator.cli.shared import print_changes
+from orchestrator.lifecycle.retry import retry_from_here
 from orchestrator.runs.lookup import find_target
-from orchestrator.runs.provenance.launches import note
 
 
 def retry(run: JobsOfRun = None, job: Jobs = None, as_json: AsJson = False) -> None:
@@ -16,8 +13,5 @@ def retry(run: JobsOfRun = None, job: Jobs = None, as_json: AsJson = False) -> N
     checkpoint."""
     found, jobs = find_target(run, job)
     messages: list[str] = []
-    # A retry runs the present code: this is how a mended error is tried.
-    with found.lock():
-        note(found.folder, found.plan, Path(found.cwd), "retry", messages.append)
-    orchestrator.lifecycle.retry.retry(found, jobs, messages.append)
+    retry_from_here(found, jobs, messages.append)
     print_changes(found, messages, "nothing to retry", as_json)

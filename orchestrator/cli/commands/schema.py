@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.json_output import VERSIONS
+from orchestrator.api.json_documents import VERSIONS
 from orchestrator.errors import DescriptionError
 
 FILES = ("experiment", "profile")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
-
 import orchestrator.views.why
+from orchestrator.api.json_documents import why_document
 from orchestrator.cli.arguments import AsJson, JobOfRun, OfRun, OneJob
 from orchestrator.cli.json_output import print_json
 from orchestrator.lifecycle.refresh import refresh
-from orchestrator.runs.documents.decisions import load_decision
 from orchestrator.runs.lookup import find_job
+from orchestrator.runs.record import Record
 from orchestrator.views.logs import record_of
-from orchestrator.views.status import row
 
 
 def why(
@@ -22,14 +20,22 @@ def why(
     found, name = find_job(target, run, job)
     records, trouble = refresh(found)
     record = record_of(found, name, records)
-    lines = orchestrator.views.why.why(found, record, records)
     if as_json:
-        key = found.plan.gate_keys.get(record.name)
-        gate = None if key is None else load_decision(found, key)
-        told = {"lines": lines, "gate": gate, "trouble": trouble}
-        print_json("why", {"run": found.name, "job": row(found, record, time.time()), **told})
+        print_json("why", why_document(found, record, records, trouble))
         return
-    for line in lines:
-        print(line)
+    print_why(record, orchestrator.views.why.why(found, record, records))
     if trouble:
         print(f"could not ask: {trouble}")
+
+
+def print_why(record: Record, lines: list[str]) -> None:
+    """The lines, on a terminal with what each is about beside it."""
+    from rich.console import Console
+
+    from orchestrator.views.overview.signs import SIGNS
+    from orchestrator.views.tables.drawing import screen_of, show
+    from orchestrator.views.tables.told import explained
+
+    console = Console()
+    sign = SIGNS[record.state]
+    show(console, explained(lines, screen_of(console), sign.sign, sign.colour))

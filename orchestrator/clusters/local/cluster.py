@@ -66,6 +66,8 @@ class LocalCluster:
         self.looks = 0
         # A submission here is a file, and the first one starts the scheduler.
         self.submissions_at_once = 1
+        self.gave_way = False
+        """Whether a scheduler was asked to end, for one with this process's environment."""
 
     def largest(self, job: Job) -> dict[str, int] | None:  # noqa: ARG002  # one machine for all
         """All the memory of this machine."""
@@ -192,6 +194,7 @@ class LocalCluster:
                 )
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
+                self.gave_way = True
             time.sleep(0.05)
 
     def ask(self, wanted: frozenset[JobState]) -> Answer:
@@ -211,7 +214,7 @@ class LocalCluster:
             except SubmitError as error:
                 self.trouble = str(error)
                 return None
-            if had_begun:
+            if had_begun and not self.gave_way:
                 log = self.folder / "log.txt"
                 note(self.folder, "its scheduler had died", f"another goes on; {log} may say why")
             table = self.table()

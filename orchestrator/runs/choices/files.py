@@ -98,6 +98,24 @@ def settled(run: Run, job: Job | Record) -> str | None:
     )
 
 
+def axes_with_followed(run: Run, job: Job | Record) -> dict[str, str | int | float | bool]:
+    """A job's axes, and those of the job that it follows as the best of several, itself or by way
+    of the one job that it was made for."""
+    axes = dict(run.by_name[job.name].axes)
+    names = [job.name] if run.plan.choices else []
+    while len(names) == 1:
+        (name,) = names
+        one = run.by_name[name]
+        names = list(one.requires)
+        if name in run.plan.choices:
+            decided = load_choice(run, one)
+            followed = None if decided is None else run.by_name.get(decided["chosen"] or "")
+            if followed is not None:
+                axes = {**followed.axes, **axes}
+                names = [followed.name]
+    return axes
+
+
 def settle(run: Run, job: Job) -> Job:
     """Let the choice hold from now on, and return the chosen job. Repeated it changes nothing,
     unless a person has taken another one before anything was submitted."""

@@ -53,6 +53,13 @@ def problems_in(path: Path, job: str) -> list[str]:
     return [str(problem) for problem in problems] if isinstance(problems, list) else []
 
 
+def headline_in(path: Path, job: str) -> str:
+    """The sentence that a report says first; empty where it says none."""
+    found = document(path, Document, remedy(job))
+    told = None if found is None else found.get("facts", {}).get("headline")
+    return told if isinstance(told, str) else ""
+
+
 def set_aside(run: Run, jobs: Iterable[Job]) -> list[str]:
     """Rename damaged results, so that the jobs count as not done; a line for each."""
     lines = []

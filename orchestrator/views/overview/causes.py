@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,20 +67,26 @@ def cause_of(record: Record) -> Cause:
     return Cause(kind, CLASS.sub("", line.strip()), f"{advice}{more}")
 
 
+def failed_groups(records: Sequence[Record]) -> list[list[Record]]:
+    """The jobs of a stage that died of the same, together."""
+    groups: dict[tuple[str, str, str], list[Record]] = {}
+    for record in records:
+        if record.state in FAILED and record.state is not JobState.CANCELLED:
+            cause = cause_of(record)
+            # Steps, sizes and times differ from job to job.
+            words = re.sub(r"\d+", "0", cause.line)
+            groups.setdefault((record.stage, cause.kind, words), []).append(record)
+    return list(groups.values())
+
+
 def failed_lines(run: Run, records: Sequence[Record], screen: Screen) -> Iterator[Text]:
     """Each cause of death with the jobs that died of it, then what to do."""
-    failed = [one for one in records if one.state in FAILED and one.state is not JobState.CANCELLED]
-    groups: dict[tuple[str, str, str], list[Record]] = {}
-    for record in failed:
-        cause = cause_of(record)
-        # Steps, sizes and times differ from job to job.
-        words = re.sub(r"\d+", "0", cause.line)
-        groups.setdefault((record.stage, cause.kind, words), []).append(record)
+    groups = failed_groups(records)
     if not groups:
         return
     yield from heading("Failed")
     parts = Parts(run, records)
-    for group in shown(list(groups.values()), screen):
+    for group in shown(groups, screen):
         cause = cause_of(group[0])
         jobs = parts.text(group)
         yield from sign_line("✗", f"{cause.kind}:", jobs, screen, "red")
@@ -98,36 +104,37 @@ def one_line(cause: Cause, screen: Screen) -> Text:
     return Text(f"{INDENT}{both if cell_len(both) <= room else cut(line, room)}")
 
 
-def stopped_lines(run: Run, records: Sequence[Record], screen: Screen) -> Iterator[Text]:
+def stopped(records: Sequence[Record]) -> list[Record]:
     """What was cancelled, or never began because of another job."""
-    stopped = [one for one in records if one.state is JobState.CANCELLED]
-    yield from reasons("Not run", run, stopped, records, screen)
+    return [one for one in records if one.state is JobState.CANCELLED]
 
 
-def skipped_lines(run: Run, records: Sequence[Record], screen: Screen) -> Iterator[Text]:
+def skipped(records: Sequence[Record]) -> list[Record]:
     """What the gates have skipped, with what hangs on it."""
-    skipped = [one for one in records if one.state is JobState.SKIPPED]
-    yield from reasons("Skipped", run, skipped, records, screen)
+    return [one for one in records if one.state is JobState.SKIPPED]
 
 
-def waiting_lines(run: Run, records: Sequence[Record], screen: Screen) -> Iterator[Text]:
+def waiting(records: Sequence[Record]) -> list[Record]:
     """What waits for more than the jobs before it: a gate, a limit, a person, the scheduler."""
-    waiting = []
+    found = []
     for one in records:
         waits = one.state in (JobState.WAITING, JobState.PENDING, JobState.UNKNOWN)
         if waits and one.reason and one.waits_on is not Wait.PARENTS and one.reason != "Dependency":
-            waiting.append(one)
-    yield from reasons("Waiting", run, waiting, records, screen)
+            found.append(one)
+    return found
 
 
-def reasons(
-    title: str, run: Run, some: Sequence[Record], records: Sequence[Record], screen: Screen
-) -> Iterator[Text]:
-    """Like jobs with the reason that they share."""
-    by_name = {record.name: record for record in some}
-    groups: dict[str, list[Record]] = {}
-    for record in some:
-        groups.setdefault(root_reason(record, by_name), []).append(record)
+GROUPS: dict[str, Callable[[Sequence[Record]], list[Record]]] = {
+    "Waiting": waiting,
+    "Not run": stopped,
+    "Skipped": skipped,
+}
+"""Headings below the table, each with its jobs."""
+
+
+def lines_of(title: str, run: Run, records: Sequence[Record], screen: Screen) -> Iterator[Text]:
+    """Like jobs of a heading with the reason that they share."""
+    groups = reason_groups(GROUPS[title](records))
     if not groups:
         return
     yield from heading(title)
@@ -146,6 +153,15 @@ def reasons(
         if reason:
             yield from sentence(reason, screen, INDENT, "dim")
     yield from more_line(len(groups), screen)
+
+
+def reason_groups(some: Sequence[Record]) -> dict[str, list[Record]]:
+    """Jobs by the reason that they share."""
+    by_name = {record.name: record for record in some}
+    groups: dict[str, list[Record]] = {}
+    for record in some:
+        groups.setdefault(root_reason(record, by_name), []).append(record)
+    return groups
 
 
 def root_reason(record: Record, others: dict[str, Record]) -> str:

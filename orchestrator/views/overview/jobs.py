@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from orchestrator.runs.choices.files import axes_with_followed
 from orchestrator.runs.record import FAILED, JobState, Record, Wait
 from orchestrator.runs.run import Run
 from orchestrator.views.moments import said_of
@@ -36,7 +37,9 @@ def job_columns(
             and bars of what runs.
     """
     known = [row(run, record, now) for record in records]
-    axes = dict.fromkeys(axis for values in known for axis in values["axes"])
+    # What follows the best of others has no axes of its own, and theirs say what it was made of.
+    points = [axes_with_followed(run, record) for record in records]
+    axes = dict.fromkeys(axis for point in points for axis in point)
     signs = column("", Kind.SIGN, (SIGNS[record.state].sign for record in records))
     states = column("state", Kind.STATE, map(state_text, records, known))
     pairs = zip(records, known, strict=True)
@@ -47,7 +50,7 @@ def job_columns(
     return [
         replace(signs, styles=tuple(SIGNS[record.state].colour for record in records)),
         column("stage", Kind.KEY, (record.stage for record in records)),
-        *(axis_column(axis, known) for axis in axes),
+        *(axis_column(axis, points) for axis in axes),
         replace(states, styles=tuple(map(loud, records, known))),
         column("time", Kind.NUMBER, (clock(one["elapsed_seconds"]) for one in known), 2),
         *([bar_column(known)] if alone else []),
@@ -69,9 +72,9 @@ def bar_column(known: Sequence[Mapping[str, Any]]) -> Column:
     return Column(name="done", kind=Kind.WHOLE, cells=tuple(cells), styles=styles, priority=6)
 
 
-def axis_column(axis: str, known: Sequence[Mapping[str, Any]]) -> Column:
+def axis_column(axis: str, points: Sequence[Mapping[str, Any]]) -> Column:
     """The values of one axis."""
-    cells = tuple(value_text(values["axes"].get(axis)) for values in known)
+    cells = tuple(value_text(point.get(axis)) for point in points)
     return Column(name=axis, kind=Kind.AXIS, cells=cells)
 
 

@@ -14,7 +14,7 @@ from orchestrator.views.pace import last_progress, worth_showing
 
 MOST = 3
 """Columns of metrics in a table."""
-OF_A_RUNNING_JOB = ("done", "tokens_per_second")
+OF_A_RUNNING_JOB = ("done", "scored", "tokens_per_second")
 """Metrics that say nothing any more once a job is over."""
 WITH_METRICS = frozenset({JobState.COMPLETED, JobState.RUNNING, JobState.COMPLETING})
 

@@ -20,9 +20,7 @@ from orchestrator.views.inventory import inventory, inventory_lines
 from orchestrator.views.overview.causes import (
     advice_line,
     failed_lines,
-    skipped_lines,
-    stopped_lines,
-    waiting_lines,
+    lines_of,
 )
 from orchestrator.views.overview.jobs import job_columns
 from orchestrator.views.overview.metrics import newest_metrics
@@ -65,9 +63,9 @@ def status_lines(
     lines += [Text(), *drawn_lines(columns, screen)]
     lines += failed_lines(run, records, screen)
     if is_folded:
-        lines += waiting_lines(run, records, screen)
-    lines += stopped_lines(run, records, screen)
-    lines += skipped_lines(run, records, screen)
+        lines += lines_of("Waiting", run, records, screen)
+    lines += lines_of("Not run", run, records, screen)
+    lines += lines_of("Skipped", run, records, screen)
     lines += advice_line(records, screen)
     if is_folded:
         lines += [Text(), Text("each job: --all", style="dim")]

@@ -1,45 +1,46 @@
 """Curves of one metric of a run's jobs over their steps, with a key.
 
-In: a ``Curve`` per job. Out: SVG as text. Pure. Called by page.py.
+In: a ``Curve`` per job. Out: SVG as text, as wide as a phone. Pure. Called by page.py; sweep.py
+draws with the same axes and key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from engines.shared.reporting.look import DASHES, Look, limits, tick_step, tick_text, ticks
 from orchestrator.views.page.svg import Plot, svg, text
 
-WIDTH = 460
-LEFT_MARGIN, RIGHT_MARGIN, TOP_MARGIN = 56, 12, 12
-PLOT_BOTTOM = 190
-HEADROOM = 0.05
-"""Free above and below the curves, as a part of what they span."""
-GRID = (0, 0.5, 1)
-"""Where the horizontal lines are, from the bottom up."""
+WIDTH = 380
+LEFT_MARGIN, RIGHT_MARGIN, TOP_MARGIN = 48, 12, 12
+PLOT_BOTTOM = 172
 MOST_POINTS = 160
 """Of a curve: there is not room for more."""
-# Okabe and Ito's colours can be told apart with the common kinds of colour blindness.
-SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6d00", "#7f7f7f")
-"""Colours of curves after Okabe and Ito."""
-THICK, THIN, DOT = 1.6, 1, 5
-"""Width of a line among few, among many, and of a curve that is a single point."""
+NAMED = 12
+"""Labels that are told apart; of more, what can be seen is what they do together."""
+GREY = "var(--none)"
+FOLLOWED = 2
+"""Curves of one label that the eye can follow; more are a mean and a band."""
+THICK, THIN, DOT = 2, 1.1, 5
+"""Width of a mean and of a single line, and of a curve that is a single point."""
 VALUE_GAP, VALUE_LINE = 6, 4
 """Of a value beside its grid line: to the left of the plot, and its base line below the grid
 line."""
-STEPS_LINE = 16
-"""Base line of the words at the axis, below the plot."""
-KEY_TOP, KEY_LINE = 34, 16
+STEPS_LINE, NAME_LINE = 16, 31
+"""Base lines of the values at the axis and of its name, below the plot."""
+KEY_TOP, KEY_LINE = 52, 17
 """First line of the key below the plot, and from a line to the next."""
-LETTER_WIDTH = 6.6
+LETTER_WIDTH = 6.8
 """Of the font on average; the key breaks its lines by it."""
-SWATCH_WIDTH, SWATCH_HEIGHT = 12, 4
-SWATCH_GAP = 4
-SWATCH_RISE, WORDS_RISE = 8, 3
-"""Of the swatch and of the words, from the bottom of a line of the key up."""
-KEY_GAP = 8
+SAMPLE, SAMPLE_GAP = 22, 5
+"""Of a sample of a line in the key, and from there to its words."""
+KEY_GAP = 10
 """Between two entries of the key."""
+
+
+FIRST = Look(0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +48,9 @@ class Curve:
     """One metric of one job over its steps."""
 
     label: str
-    """Its arm; curves of one label share a colour."""
+    """Its arm; curves of one label look alike."""
     points: Sequence[tuple[float, float]]
+    look: Look = FIRST
 
 
 Line = tuple[str, list[tuple[float, float]]]
@@ -56,94 +58,126 @@ Line = tuple[str, list[tuple[float, float]]]
 
 
 def plot(curves: Sequence[Curve], name: str) -> str:
-    """Curves of one metric, a colour for each label, with a key."""
+    """Curves of one metric, a look for each label, with a key."""
     lines = [(curve.label, thinned(curve.points)) for curve in curves if curve.points]
     area = area_of(lines)
-    labels = list(dict.fromkeys(label for label, _ in lines))
-    if len(labels) > len(SERIES):
-        # Too many to tell apart: what can be seen is what they do together.
-        labels = [f"{len(lines)} jobs"]
-        lines = [(labels[0], points) for _, points in lines]
-    colours = dict(zip(labels, SERIES, strict=False))
-    # About two seeds of each arm can be followed with the eye; more are a band.
-    width = THICK if len(lines) <= 2 * len(labels) else THIN
-    body = grid(area)
+    by_label: dict[str, list[list[tuple[float, float]]]] = {}
     for label, points in lines:
-        body.append(polyline(area, points, colours[label], width))
-    body.append(steps_text(area, last_step(lines)))
-    entries, bottom = key(colours)
+        by_label.setdefault(label, []).append(points)
+    body = [*grid(area), *steps_axis(area)]
+    if len(by_label) > NAMED:
+        body += [line(area, points, GREY, "", THIN) for _, points in lines]
+        words = f"{len(lines)} jobs, each a line"
+        return svg(WIDTH, area.bottom + KEY_TOP, [*body, key_words(words, area)], name)
+    looks = {curve.label: curve.look for curve in curves}
+    for label, members in by_label.items():
+        body += together(area, members, looks[label])
+    # One alone needs no name: the caption says it.
+    if len(by_label) == 1:
+        return svg(WIDTH, area.bottom + NAME_LINE + KEY_GAP, body, name)
+    entries, bottom = key({label: looks[label] for label in by_label})
     return svg(WIDTH, bottom + KEY_GAP, [*body, *entries], name)
 
 
-def steps_text(area: Plot, last: float) -> str:
-    """What the axis of the steps spans."""
-    middle = (LEFT_MARGIN + WIDTH) / 2
-    return text(middle, area.bottom + STEPS_LINE, f"step, 0 to {last:g}", "small", "middle")
+def together(area: Plot, members: Sequence[Sequence[tuple[float, float]]], look: Look) -> list[str]:
+    """The curves of one label: each a line, or of many their mean and what they span."""
+    shared = [dict(points) for points in members]
+    steps = sorted(set.intersection(*(set(points) for points in shared)))
+    dash = DASHES[look.line]
+    if len(members) <= FOLLOWED or len(steps) < 2:
+        width = THICK if len(members) == 1 else THIN
+        return [line(area, points, look.css, dash, width) for points in members]
+    values = [[points[step] for points in shared] for step in steps]
+    ends = [
+        *((step, max(at_step)) for step, at_step in zip(steps, values, strict=True)),
+        *reversed([(step, min(at_step)) for step, at_step in zip(steps, values, strict=True)]),
+    ]
+    corners = " ".join(f"{area.x(x):.1f} {area.y(y):.1f}" for x, y in ends)
+    means = [
+        (step, sum(at_step) / len(at_step)) for step, at_step in zip(steps, values, strict=True)
+    ]
+    return [
+        f'<polygon fill="{look.css}" opacity=".14" points="{corners}"/>',
+        line(area, means, look.css, dash, THICK),
+    ]
 
 
 def area_of(lines: Sequence[Line]) -> Plot:
-    """The plot area of these curves: x from 0, y with some room."""
-    values = [y for _, points in lines for _, y in points]
-    low, high = min(values), max(values)
-    # Curves that are all flat have room by their value; at 0 anything will do.
-    span = (high - low) or abs(high) or 1.0
+    """The plot area of these curves: x from 0, y by what is drawn."""
+    last = max(x for _, points in lines for x, _ in points)
     return Plot(
         left=LEFT_MARGIN,
         right=WIDTH - RIGHT_MARGIN,
         top=TOP_MARGIN,
         bottom=PLOT_BOTTOM,
-        x_range=(0.0, last_step(lines) or 1.0),
-        y_range=(low - HEADROOM * span, high + HEADROOM * span),
+        x_range=(0.0, last or 1.0),
+        y_range=limits(y for _, points in lines for _, y in points),
     )
-
-
-def last_step(lines: Sequence[Line]) -> float:
-    """The last step of all curves."""
-    return max(x for _, points in lines for x, _ in points)
 
 
 def grid(area: Plot) -> list[str]:
-    """Horizontal lines with their values."""
-    low, high = area.y_range
-    height = area.bottom - area.top
+    """Horizontal lines at round values."""
     drawn = []
-    for part in GRID:
-        y = area.bottom - part * height
-        value = low + part * (high - low)
+    for value, words in ticks(*area.y_range):
+        y = area.y(value)
         ends = f'x1="{area.left}" x2="{area.right}" y1="{y:.1f}" y2="{y:.1f}"'
         drawn.append(f'<line class="grid" {ends}/>')
-        drawn.append(text(area.left - VALUE_GAP, y + VALUE_LINE, f"{value:.3g}", "small", "end"))
+        drawn.append(text(area.left - VALUE_GAP, y + VALUE_LINE, words, "small", "end"))
     return drawn
 
 
-def polyline(area: Plot, points: Sequence[tuple[float, float]], colour: str, width: float) -> str:
+def steps_axis(area: Plot, name: str = "step") -> list[str]:
+    """Round steps below the plot, and what they are."""
+    low, high = area.x_range
+    drawn = []
+    # Steps are whole.
+    step = max(1.0, tick_step(low, high))
+    for number in range(int(high // step) + 1):
+        words = tick_text(number * step, step)
+        x = area.x(number * step)
+        drawn.append(text(x, area.bottom + STEPS_LINE, words, "small", "middle"))
+    middle = (area.left + area.right) / 2
+    drawn.append(text(middle, area.bottom + NAME_LINE, name, "small", "middle"))
+    return drawn
+
+
+def line(
+    area: Plot, points: Sequence[tuple[float, float]], colour: str, dash: str, width: float
+) -> str:
     """One curve; a single point is a dot."""
     # A line from a point to itself, which its round cap makes a dot.
     if len(points) == 1:
-        points, width = [*points, *points], DOT
+        points, width, dash = [*points, *points], DOT, ""
     places = " ".join(f"{area.x(x):.1f} {area.y(y):.1f}" for x, y in points)
+    dashes = f' stroke-dasharray="{dash}"' if dash else ""
     return (
-        f'<polyline fill="none" stroke="{colour}" stroke-width="{width}" '
-        f'stroke-linecap="round" points="{places}"/>'
+        f'<polyline fill="none" stroke="{colour}" stroke-width="{width}"{dashes} '
+        f'stroke-linecap="{"butt" if dash else "round"}" points="{places}"/>'
     )
 
 
-def key(colours: dict[str, str]) -> tuple[list[str], float]:
-    """What each colour stands for, in as many lines as it needs, and where the last line ends."""
+def key(looks: Mapping[str, Look]) -> tuple[list[str], float]:
+    """What each look stands for, in as many lines as it needs, and where the last line ends."""
     drawn = []
-    x, y = float(LEFT_MARGIN), float(PLOT_BOTTOM + KEY_TOP)
-    for label, colour in colours.items():
-        words_from = SWATCH_WIDTH + SWATCH_GAP
-        width = words_from + LETTER_WIDTH * len(label) + KEY_GAP
-        if x + width > WIDTH:
-            x = float(LEFT_MARGIN)
+    x, y = 0.0, float(PLOT_BOTTOM + KEY_TOP)
+    for label, look in looks.items():
+        width = SAMPLE + SAMPLE_GAP + LETTER_WIDTH * len(label) + KEY_GAP
+        if x and x + width > WIDTH:
+            x = 0.0
             y += KEY_LINE
-        place = f'x="{x:.1f}" y="{y - SWATCH_RISE}"'
-        size = f'width="{SWATCH_WIDTH}" height="{SWATCH_HEIGHT}"'
-        drawn.append(f'<rect {place} {size} fill="{colour}"/>')
-        drawn.append(text(x + words_from, y - WORDS_RISE, label, "small"))
+        dash = f' stroke-dasharray="{DASHES[look.line]}"' if look.line else ""
+        drawn.append(
+            f'<path d="M{x:.1f} {y - VALUE_LINE}h{SAMPLE}" fill="none" stroke="{look.css}" '
+            f'stroke-width="{THICK}"{dash}/>'
+        )
+        drawn.append(text(x + SAMPLE + SAMPLE_GAP, y, label, "small"))
         x += width
     return drawn, y
+
+
+def key_words(words: str, area: Plot) -> str:
+    """A sentence in place of the key."""
+    return text(0, area.bottom + KEY_TOP - KEY_GAP / 2, words, "small")
 
 
 def thinned(

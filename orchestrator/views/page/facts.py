@@ -15,9 +15,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from engines.contract.progress import read_progress
+from engines.shared.reporting.look import Look, colour_axis, looks_of
 from jobs.gates import number
-from jobs.ranking import Setting
-from jobs.stages import literal
+from jobs.ranking import Setting, without_seed
+from jobs.stages import job_name, literal
 from orchestrator.lifecycle.decided.ranking import (
     higher_is_better,
     metrics_of,
@@ -25,7 +26,7 @@ from orchestrator.lifecycle.decided.ranking import (
     settings_of,
 )
 from orchestrator.lifecycle.failure_causes import alike
-from orchestrator.runs.choices.files import load_choice
+from orchestrator.runs.choices.files import axes_with_followed, load_choice
 from orchestrator.runs.documents.decisions import load_decision
 from orchestrator.runs.provenance.launches import launches, summary
 from orchestrator.runs.provenance.redaction import redacted
@@ -33,11 +34,19 @@ from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.costs.starts import Start
 from orchestrator.views.costs.tables import Spent, spent
-from orchestrator.views.moments import said_of
+from orchestrator.views.overview.causes import Cause, cause_of, jobs_text
+from orchestrator.views.overview.jobs import job_columns
+from orchestrator.views.overview.metrics import newest_metrics
+from orchestrator.views.overview.stages import by_stage, stage_columns
 from orchestrator.views.page.curves import Curve
+from orchestrator.views.page.findings import Found, reports, settings
 from orchestrator.views.page.graph import StageBox
+from orchestrator.views.page.svg import STOPPED
+from orchestrator.views.page.sweep import Colours
 from orchestrator.views.page.timeline import Bar
-from orchestrator.views.status import clock, elapsed, folded, progress_text, row
+from orchestrator.views.status import clock
+from orchestrator.views.tables.columns import Column
+from orchestrator.views.tables.folding import values_of
 
 CURVE_METRICS = ("validation_reward_mean", "validation_accuracy", "train_reward_mean", "loss")
 """The first two of these that a job's progress reports are drawn. A metric of a new engine is added
@@ -47,7 +56,7 @@ DRAWN_METRICS, WITH_NAMED_ONES = 2, 3
 """Pictures of a stage at most; where its own metrics are among them, one more."""
 SAMPLED = 48
 """Jobs of a stage whose progress is read for its curves, spread over the stage."""
-LISTED = 400
+LISTED = 300
 """Lines of the table of jobs; failed jobs come first."""
 SETTINGS_LISTED = 40
 """Lines of a table of settings."""
@@ -78,6 +87,10 @@ class Facts:
     """Decisions, as the gates keep them."""
     launches: Sequence[tuple[float, str, str]]
     """When, by which command, from which code."""
+    reports: Sequence[Found]
+    colours: Colours
+    settings: Mapping[str, str]
+    """What the first job of each stage ran with."""
 
 
 def gather(run: Run, records: Sequence[Record], trouble: str, now: float) -> Facts:
@@ -102,6 +115,9 @@ def gather(run: Run, records: Sequence[Record], trouble: str, now: float) -> Fac
         sweeps=sweeps(run),
         gates=[*(decision for decision in decisions if decision is not None), *chosen(run)],
         launches=[(one["time"], one["action"], summary(one)) for one in launches(run.folder)],
+        reports=reports(run, shown),
+        colours=colours_of_axis(run),
+        settings=settings(run),
     )
 
 
@@ -120,20 +136,22 @@ def sweeps(run: Run) -> dict[tuple[str, str], list[Setting]]:
         if higher is None:
             continue
         settings = settings_of(run, stage, metric, higher, found)
-        if len(settings) > 1:
+        # Of rows with axes of their own, such as a task, no job has one value.
+        if len(settings) > 1 and settings[0].values:
             drawn[stage, metric] = settings
     return drawn
 
 
 def setting_rows(settings: Sequence[Setting], axes: Sequence[str]) -> list[list[str]]:
-    """The table of settings: values of the axes on which they differ, mean, n, spread."""
+    """The table of settings: mean, values of the axes on which they differ, n, spread, which is
+    best."""
     lines = []
     for rank, one in enumerate(settings[:SETTINGS_LISTED]):
         mark = "best" if rank == 0 and one.values else ""
         values = [literal(one.axes[axis]) if axis in one.axes else "" for axis in axes]
         mean = "no value" if one.mean is None else number(one.mean)
         spread = "" if one.spread is None else number(one.spread)
-        lines.append([mark, *values, mean, str(len(one.values)), spread])
+        lines.append([mean, *values, str(len(one.values)), spread, mark])
     return lines
 
 
@@ -154,40 +172,82 @@ def read_curves(run: Run, records: Sequence[Record]) -> dict[tuple[str, str], li
     for record in records:
         if record.attempt or record.reused:
             started.setdefault(record.stage, []).append(record)
+    looks = looks_by_setting(run)
     curves: dict[tuple[str, str], list[Curve]] = {}
     for stage, members in started.items():
+        varying = varying_axes(run, stage)
         # Rounded up, so that every k-th job makes SAMPLED of them at most.
         every = max(1, -(-len(members) // SAMPLED))
         for record in members[::every]:
-            for metric, curve in job_curves(run, record):
+            axes = without_seed(axes_with_followed(run, record))
+            words = [f"{axis}={literal(axes[axis])}" for axis in varying if axis in axes]
+            label = ", ".join(words) or stage
+            look = looks.get(job_name("", axes), Look(0))
+            for metric, points in job_curves(run, record):
+                curve = Curve(label=label, points=points, look=look)
                 curves.setdefault((stage, metric), []).append(curve)
     return curves
 
 
-def job_curves(run: Run, record: Record) -> list[tuple[str, Curve]]:
-    """The curves of one job, with their metrics."""
+def varying_axes(run: Run, stage: str) -> list[str]:
+    """The axes but for the seed in which the jobs of a stage differ."""
+    points = [without_seed(job.axes) for job in run.plan.jobs if job.stage == stage]
+    return [axis for axis, values in values_of(points).items() if len(values) > 1]
+
+
+def looks_by_setting(run: Run) -> dict[str, Look]:
+    """A look for each setting of the run, the one that its reports give it too."""
+    settings = {}
+    for job in run.plan.jobs:
+        axes = without_seed(job.axes)
+        if axes:
+            settings[job_name("", axes)] = axes
+    looks = looks_of(list(settings.values()), first=baselines(run))
+    return dict(zip(settings, looks, strict=True))
+
+
+def colours_of_axis(run: Run) -> Colours:
+    """The axis that has the colours in the curves, and the look of each of its values."""
+    points = [without_seed(job.axes) for job in run.plan.jobs if without_seed(job.axes)]
+    axis = colour_axis(points)
+    looks = {}
+    for point, look in zip(points, looks_of(points, first=baselines(run)), strict=True):
+        if axis in point:
+            looks.setdefault(literal(point[axis]), Look(look.colour))
+    # Where each setting has a look of its own, no axis has the colours.
+    is_one_each = len({look.colour for look in looks.values()}) == len(looks)
+    return Colours(axis, looks) if is_one_each else Colours()
+
+
+def baselines(run: Run) -> list[str]:
+    """The values that reports of the run compare others with; they have the first colour."""
+    found = []
+    for job in run.plan.jobs:
+        compared = job.config.get("compare")
+        if isinstance(compared, dict) and "baseline" in compared:
+            found.append(str(compared["baseline"]))
+    return list(dict.fromkeys(found))
+
+
+def job_curves(run: Run, record: Record) -> list[tuple[str, list[tuple[float, float]]]]:
+    """The curves of one job: metrics with their points."""
     lines = read_progress(run.out_folder(record))
     # In the order in which they first appear; a command's own metrics are drawn where no known one
     # is there.
     names = dict.fromkeys(name for line in lines for name in line["metrics"])
     known = [name for name in CURVE_METRICS if name in names]
     named = [name for name in run.plan.named_metrics(record.stage) if name in names]
-    reported = list(dict.fromkeys([*named, *known])) or list(names)
+    reported = list(dict.fromkeys([*named, *known]))
+    if not reported and run.by_name[record.name].engine is None:
+        reported = list(names)
     curves = []
     for metric in reported[: WITH_NAMED_ONES if named else DRAWN_METRICS]:
         points = []
         for line in lines:
             if metric in line["metrics"]:
                 points.append((float(line["step"]), float(line["metrics"][metric])))
-        curves.append((metric, Curve(label=label(run, record), points=points)))
+        curves.append((metric, points))
     return curves
-
-
-def label(run: Run, record: Record) -> str:
-    """What tells a curve apart: the job's axes but for the seed."""
-    axes = run.by_name[record.name].axes
-    words = [f"{axis}={value}" for axis, value in axes.items() if axis != "seed"]
-    return ", ".join(words) or record.stage
 
 
 def stage_boxes(run: Run, records: Iterable[Record]) -> list[StageBox]:
@@ -257,39 +317,42 @@ def hint(start: Start, record: Record) -> str:
     return f"{start.job}{again}: {clock(start.seconds)}, {ended}"
 
 
-def death_rows(facts: Facts) -> list[list[str]]:
-    """Which jobs died, how, and why; jobs of a stage that died of the same cause share a line."""
+@dataclass(frozen=True)
+class Death:
+    """What jobs of a stage died of."""
+
+    jobs: str
+    cause: Cause
+
+
+def deaths(facts: Facts) -> list[Death]:
+    """Why jobs failed; jobs of a stage that died of the same are one. What a person or the cluster
+    has stopped is not among them."""
     groups: dict[tuple[str, str, str], list[Record]] = {}
     for record in facts.records:
-        if record.state in FAILED:
+        if record.state in FAILED - STOPPED:
             # Numbers and paths do not tell causes apart: "79.1 GiB" and "79.3 GiB" too much are
             # one.
             cause = record.stage, str(record.state), alike(record.reason)
             groups.setdefault(cause, []).append(record)
-    lines = []
-    for (stage, state, _), members in sorted(groups.items(), key=lambda item: -len(item[1])):
-        first = members[0]
-        names = first.name
-        if len(members) > 1:
-            names = f"{len(members)} jobs of {stage}, such as {first.name}"
-        lines.append([names, state, first.reason or "no reason is known"])
-    return lines
+    stages = by_stage(facts.records)
+    found = []
+    for (stage, _, _), members in sorted(groups.items(), key=lambda item: -len(item[1])):
+        words = jobs_text(facts.run, members, stages[stage])
+        found.append(Death(words, cause_of(members[0])))
+    return found
 
 
-def job_rows(facts: Facts) -> list[list[str]]:
-    """The table of jobs: name, state, time, host, progress or reason; like jobs of a large run
-    share a line."""
-    # Sorting is stable: failed jobs first, and the plan's order within both groups.
-    ordered = sorted(facts.records, key=lambda record: record.state not in FAILED)
-    lines = []
-    for members in folded(ordered, every=False)[:LISTED]:
-        first = members[0]
-        values = row(facts.run, first, facts.now)
-        if len(members) == 1:
-            words = said_of(first, facts.now, progress_text(values, facts.now))
-            lasted = clock(elapsed(first, facts.now))
-            lines.append([first.name, values["state"], lasted, values["host"] or "", words])
-        else:
-            names = f"{len(members)} jobs, {first.name} to {members[-1].name}"
-            lines.append([names, values["state"], "", "", values["reason"]])
-    return lines
+def job_table(facts: Facts) -> tuple[list[Column], int]:
+    """The table of jobs, failed ones first, with the axes and the newest metrics of each; of a
+    large run the first ones, and how many are left out."""
+    ordered = sorted(facts.records, key=lambda record: record.state not in FAILED - STOPPED)
+    shown = ordered[:LISTED]
+    metrics = newest_metrics(facts.run, shown)
+    columns = job_columns(facts.run, shown, facts.now, metrics, alone=True)
+    return columns, len(ordered) - len(shown)
+
+
+def stage_table(facts: Facts) -> list[Column]:
+    """The table of stages."""
+    return stage_columns(facts.run, facts.records, facts.now, frozenset(), {})

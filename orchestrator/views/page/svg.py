@@ -23,6 +23,10 @@ STATE_CLASSES = {
 }
 
 
+STOPPED = frozenset({JobState.CANCELLED, JobState.PREEMPTED})
+"""Ended by a person or by the cluster, and not by a fault of its own."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plot:
     """The area of a drawing that shows values, and where a value lies in it.
@@ -55,7 +59,7 @@ class Plot:
 
 def state_class(state: JobState) -> str:
     """The class that gives a state its colour."""
-    if state in FAILED:
+    if state in FAILED - STOPPED:
         return "bad"
     return STATE_CLASSES.get(state, "none")
 

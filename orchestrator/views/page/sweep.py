@@ -3,56 +3,54 @@
 In: the settings of a stage, the best one first. Out: SVG as text. Pure. Called by page.py.
 
 One axis, or two of which one has few values: the metric over the first axis, a line for each value
-of the second. More: parallel coordinates, a line for each setting from axis to axis, the metric
-last.
+of the second. More: a picture for each axis, a dot for each setting, and a bar for each value: its
+mean over the settings that all values of the axis share, since a mean over whatever happens to be
+there would compare other things.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
 
+from engines.shared.reporting.look import Look, limits, looks_of, variable
 from jobs.gates import number
 from jobs.ranking import Setting, varying
-from jobs.stages import Scalar, literal
+from jobs.stages import Point, Scalar, literal
 from orchestrator.views.page.curves import (
-    HEADROOM,
     KEY_GAP,
+    KEY_TOP,
     LEFT_MARGIN,
+    NAME_LINE,
     PLOT_BOTTOM,
     RIGHT_MARGIN,
-    SERIES,
     STEPS_LINE,
-    THICK,
     THIN,
     TOP_MARGIN,
     WIDTH,
     grid,
     key,
-    polyline,
+    line,
 )
 from orchestrator.views.page.svg import Plot, shortened, svg, text
 
-MOST_LINES = 8
-"""Values of a second axis that are told apart by colour; of names as many are written out."""
+MOST_LINES = 6
+"""Values of a second axis that are told apart by colour."""
+MOST_BARS = 8
+"""Values of an axis that have a bar each."""
 MOST_SETTINGS = 300
 """Drawn at most, the best ones."""
 POWERS = 30
 """Numbers whose largest is so many times the smallest are spread by their logarithms."""
 DOT, SEED_DOT, RING = 3.5, 1.8, 7
 """Radius of a mean, of one seed's value, and of the ring around the best."""
-LETTERS = 12
-"""Of a value at an axis."""
-WIDE = 720
-"""Width of parallel coordinates, and their heights: names, tops and ends of the axes."""
-NAMES_LINE, AXES_TOP, AXES_BOTTOM = 16, 40, 220
-SIDE = 60
-"""Free on both sides of the outer axes, for values."""
-BEST_WIDTH = 3
-BEST_COLOUR, OTHERS_COLOUR = SERIES[1], SERIES[0]
-RING_COLOUR = "currentColor"
-"""Unlike every line's."""
+BAR = 11
+"""Half the width of a bar."""
+INSET = 22
+"""From the ends of the plot to the outermost values."""
+LETTERS, LETTER_WIDTH = 12, 6.5
+"""Of a value at an axis, at most, and how wide one is."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +85,16 @@ class Scale:
             low, high, at = math.log(low), math.log(high), math.log(at)
         return (at - low) / (high - low)
 
-    def marks(self) -> list[tuple[float, str]]:
-        """Where something is written: at every name of few, else at both ends."""
-        shown = self.values
-        if self.numbers or len(shown) > MOST_LINES:
-            shown = (shown[0], shown[-1])
-        return [(self.place(one), shortened(literal(one), LETTERS)) for one in shown]
+    def marks(self, width: float) -> list[tuple[float, str]]:
+        """Where a value is written on an axis so wide: at as many as have room, the ends first."""
+        shown = [(self.place(one), shortened(literal(one), LETTERS)) for one in self.values]
+        kept = [shown[-1]]
+        for place, words in [shown[0], *shown[1:-1]] if len(shown) > 1 else []:
+            apart = [abs(place - other) * width for other, _ in kept]
+            lengths = [(len(words) + len(other) + 2) / 2 * LETTER_WIDTH for _, other in kept]
+            if all(gap >= needed for gap, needed in zip(apart, lengths, strict=True)):
+                kept.append((place, words))
+        return sorted(kept)
 
 
 def scale_of(settings: Sequence[Setting], axis: str) -> Scale:
@@ -103,80 +105,112 @@ def scale_of(settings: Sequence[Setting], axis: str) -> Scale:
     return Scale(tuple(sorted(values)))
 
 
+@dataclass(frozen=True)
+class Colours:
+    """The axis that has the colours in the run's other pictures."""
+
+    axis: str = ""
+    looks: Mapping[str, Look] = field(default_factory=dict)
+    """By its values, as text."""
+
+
+NO_COLOURS = Colours()
+
+
 def sweep(
-    settings: Sequence[Setting], metric: str, name: str, without: Set[str] = frozenset()
-) -> str:
-    """The picture; empty where fewer than two settings have a value. ``without``: axes that are not
-    drawn."""
+    settings: Sequence[Setting],
+    name: str,
+    without: Set[str] = frozenset(),
+    colours: Colours = NO_COLOURS,
+) -> list[str]:
+    """The pictures; none where fewer than two settings have a value.
+
+    Args:
+        without: Axes that are not drawn.
+    """
     drawn = [one for one in settings if one.values][:MOST_SETTINGS]
     axes = [axis for axis in varying(drawn) if all(axis in one.axes for one in drawn)]
     axes = [axis for axis in axes if axis not in without]
     if len(drawn) < 2 or not axes:
-        return ""
+        return []
     counts = {axis: len(scale_of(drawn, axis).values) for axis in axes}
-    # The axis with more values runs from left to right, the other one is told by colour.
-    first, *rest = sorted(axes, key=lambda axis: -counts[axis])
+    # The axis with more values runs from left to right, the other one is told by colour; one that
+    # has the colours elsewhere has them here, too.
+    has_colours = counts.get(colours.axis, MOST_LINES + 1) <= MOST_LINES
+    first, *rest = sorted(
+        axes, key=lambda axis: (has_colours and axis == colours.axis, -counts[axis])
+    )
     if not rest:
-        return over_axis(drawn, first, None, metric, name)
+        return [over_axis(drawn, (first, None), name, NO_COLOURS)]
     # Of points that were drawn at random no two lie on a line of the second axis.
     few = counts[rest[0]] <= MOST_LINES and len(drawn) >= 2 * counts[rest[0]]
     if len(rest) == 1 and few:
-        return over_axis(drawn, first, rest[0], metric, name)
-    return parallel(drawn, axes, metric, name)
+        known = colours if rest[0] == colours.axis else NO_COLOURS
+        return [over_axis(drawn, (first, rest[0]), name, known)]
+    return [alone(drawn, axis, f"{name}, by {axis}") for axis in axes]
 
 
-def spanned(settings: Sequence[Setting]) -> tuple[float, float]:
-    """What the values span, with some room."""
-    values = [value for one in settings for value in one.values]
-    low, high = min(values), max(values)
-    span = (high - low) or abs(high) or 1.0
-    return low - HEADROOM * span, high + HEADROOM * span
+def area_of(settings: Sequence[Setting]) -> Plot:
+    """The plot area: the values of an axis from 0 to 1, the metric by what is drawn."""
+    share = INSET / (WIDTH - LEFT_MARGIN - RIGHT_MARGIN - 2 * INSET)
+    return Plot(
+        left=LEFT_MARGIN,
+        right=WIDTH - RIGHT_MARGIN,
+        top=TOP_MARGIN,
+        bottom=PLOT_BOTTOM,
+        x_range=(-share, 1.0 + share),
+        y_range=limits(value for one in settings for value in one.values),
+    )
 
 
 def over_axis(
-    settings: Sequence[Setting], first: str, second: str | None, metric: str, name: str
+    settings: Sequence[Setting], axes: tuple[str, str | None], name: str, colours: Colours
 ) -> str:
-    """The metric over an axis: means joined by a line, every seed as a small dot."""
-    scale = scale_of(settings, first)
-    area = Plot(
-        left=LEFT_MARGIN,
-        # The outermost dots are whole.
-        right=WIDTH - RIGHT_MARGIN - RING,
-        top=TOP_MARGIN,
-        bottom=PLOT_BOTTOM,
-        x_range=(-HEADROOM, 1.0),
-        y_range=spanned(settings),
-    )
+    """The metric over the first axis, a colour for each value of the second: means joined by a
+    line, every seed as a small dot."""
+    first, second = axes
+    scale, area = scale_of(settings, first), area_of(settings)
     lines: dict[str, list[Setting]] = {}
-    # Left to right, as the lines run.
-    for one in sorted(settings, key=lambda one: scale.place(one.axes[first])):
-        label = metric if second is None else f"{second}={literal(one.axes[second])}"
-        lines.setdefault(label, []).append(one)
-    colours = dict(zip(lines, SERIES, strict=False))
-    body = grid(area)
+    # The lines in the order of the values that they stand for; left to right, as they run.
+    ordered = sorted(settings, key=lambda one: scale.place(one.axes[first]))
+    values = scale_of(settings, second).values if second is not None else ()
+    for value in values or (None,):
+        label = "" if second is None else f"{second}={literal(value)}"
+        lines[label] = [one for one in ordered if second is None or one.axes[second] == value]
+    points: list[Point] = [{"line": place} for place, _ in enumerate(lines)]
+    looks = dict(zip(lines, looks_of(points), strict=True))
+    for value in values:
+        label = f"{second}={literal(value)}"
+        looks[label] = colours.looks.get(literal(value), looks[label])
+    body = [*grid(area), *value_axis(area, scale, first)]
     for label, members in lines.items():
-        points = [(scale.place(one.axes[first]), mean_of(one)) for one in members]
+        places = [(scale.place(one.axes[first]), mean_of(one)) for one in members]
         # Between names there is nothing, so no line.
-        if len(points) > 1 and scale.numbers:
-            body.append(polyline(area, points, colours[label], THIN))
+        if len(places) > 1 and scale.numbers:
+            body.append(line(area, places, looks[label].css, "", THIN))
         for one in members:
-            body += dots(area, scale.place(one.axes[first]), one, colours[label])
+            body += dots(area, scale.place(one.axes[first]), one, looks[label].css)
     best = settings[0]
     body.append(ring(area.x(scale.place(best.axes[first])), area.y(mean_of(best))))
-    for place, words in scale.marks():
-        body.append(text(area.x(place), area.bottom + STEPS_LINE, words, "small", "middle"))
-    words = f"{first}, logarithmic" if scale.is_log else first
-    # Names stand below the axis from end to end, numbers at its ends.
-    middle = (area.left + area.right) / 2
-    x, y = (middle, area.bottom + STEPS_LINE) if scale.numbers else (middle, TOP_MARGIN - 2)
-    body.append(text(x, y, words, "small", "middle"))
-    entries, bottom = key({**colours, best_words(best, metric): RING_COLOUR})
+    entries, bottom = key(looks) if second is not None else ([], PLOT_BOTTOM + NAME_LINE)
     return svg(WIDTH, bottom + KEY_GAP, [*body, *entries], name)
+
+
+def value_axis(area: Plot, scale: Scale, name: str) -> list[str]:
+    """The values below the plot, and the name of their axis."""
+    words = f"{name}, logarithmic" if scale.is_log else name
+    middle = (area.left + area.right) / 2
+    drawn = [text(middle, area.bottom + NAME_LINE, words, "small", "middle")]
+    width = area.width(1.0)
+    for place, value in scale.marks(width):
+        drawn.append(text(area.x(place), area.bottom + STEPS_LINE, value, "small", "middle"))
+    return drawn
 
 
 def mean_of(one: Setting) -> float:
     """The mean of a setting that has values."""
-    return float(one.mean or 0.0)
+    assert one.mean is not None  # only settings with values are drawn
+    return one.mean
 
 
 def dots(area: Plot, place: float, one: Setting, colour: str) -> list[str]:
@@ -197,7 +231,7 @@ def ring(x: float, y: float) -> str:
     """What marks the best one."""
     return (
         f'<circle class="best" cx="{x:.1f}" cy="{y:.1f}" r="{RING}" fill="none" '
-        f'stroke="{RING_COLOUR}" stroke-width="{THICK}"/>'
+        f'stroke="currentColor" stroke-width="1.6"/>'
     )
 
 
@@ -206,42 +240,37 @@ def best_words(best: Setting, metric: str) -> str:
     return f"best: {metric} {number(mean_of(best))}"
 
 
-def parallel(settings: Sequence[Setting], axes: Sequence[str], metric: str, name: str) -> str:
-    """Parallel coordinates (Inselberg 1985): a line for each setting, the best one on top."""
-    scales = {axis: scale_of(settings, axis) for axis in axes}
-    low, high = spanned(settings)
-    area = Plot(
-        left=SIDE,
-        right=WIDE - SIDE,
-        top=AXES_TOP,
-        bottom=AXES_BOTTOM,
-        x_range=(0.0, float(len(axes))),
-    )
-    body = []
-    marks = [(axis, scales[axis].marks()) for axis in axes]
-    ends = [(0.0, number(low)), (1.0, number(high))]
-    for column, (title, shown) in enumerate([*marks, (metric, ends)]):
-        body += upright(area, float(column), title, shown)
+def alone(settings: Sequence[Setting], axis: str, name: str) -> str:
+    """What one axis changes: a dot for each setting, the best one in a ring, and where the axis has
+    few values a bar for each, its mean over the settings that all of them share."""
+    scale, area = scale_of(settings, axis), area_of(settings)
+    body = [*grid(area), *value_axis(area, scale, axis)]
+    for value, mean in shared_means(settings, axis).items():
+        x, y = area.x(scale.place(value)), area.y(mean)
+        body.append(
+            f'<path class="bar" d="M{x - BAR:.1f} {y:.1f}h{2 * BAR}" '
+            f'stroke="{variable(1)}" stroke-width="3"/>'
+        )
     # Backwards: the best ones lie on top of the others.
-    for rank, one in reversed(list(enumerate(settings))):
-        places = [scales[axis].place(one.axes[axis]) for axis in axes]
-        places.append((mean_of(one) - low) / (high - low))
-        points = [(float(column), place) for column, place in enumerate(places)]
-        is_best = rank == 0
-        colour = BEST_COLOUR if is_best else OTHERS_COLOUR
-        line = polyline(area, points, colour, BEST_WIDTH if is_best else THIN)
-        body.append(f'<g class="{"best" if is_best else "faint"}">{line}</g>')
-    words = best_words(settings[0], metric)
-    body.append(text(SIDE, AXES_BOTTOM + STEPS_LINE + KEY_GAP, words, "small"))
-    return svg(WIDE, AXES_BOTTOM + 2 * STEPS_LINE + KEY_GAP, body, name)
+    for one in reversed(settings):
+        x, y = area.x(scale.place(one.axes[axis])), area.y(mean_of(one))
+        body.append(f'<g opacity=".6">{dot(x, y, DOT, Look(0).css)}</g>')
+    best = settings[0]
+    body.append(ring(area.x(scale.place(best.axes[axis])), area.y(mean_of(best))))
+    return svg(WIDTH, PLOT_BOTTOM + KEY_TOP - KEY_GAP, body, name)
 
 
-def upright(area: Plot, column: float, title: str, marks: Sequence[tuple[float, str]]) -> list[str]:
-    """One axis from bottom to top with its values on its left."""
-    x = area.x(column)
-    ends = f'x1="{x:.1f}" x2="{x:.1f}" y1="{area.top}" y2="{area.bottom}"'
-    drawn = [f'<line class="grid" {ends}/>']
-    drawn.append(text(x, NAMES_LINE, shortened(title, 2 * LETTERS), "small name", "middle"))
-    for place, words in marks:
-        drawn.append(text(x - 4, area.y(place) + 4, words, "small", "end"))
-    return drawn
+def shared_means(settings: Sequence[Setting], axis: str) -> dict[Scalar, float]:
+    """The mean of each value of an axis over the other axes' settings that every value has; none
+    where they share none, or there are many values."""
+    by_value: dict[Scalar, dict[tuple[tuple[str, Scalar], ...], float]] = {}
+    for one in settings:
+        others = tuple(sorted((name, v) for name, v in one.axes.items() if name != axis))
+        by_value.setdefault(one.axes[axis], {})[others] = mean_of(one)
+    shared = set.intersection(*(set(found) for found in by_value.values()))
+    if not shared or not 1 < len(by_value) <= MOST_BARS:
+        return {}
+    return {
+        value: sum(found[others] for others in shared) / len(shared)
+        for value, found in by_value.items()
+    }

@@ -25,7 +25,7 @@ from textual.widgets.data_table import RowDoesNotExist
 from orchestrator.errors import OrchError
 from orchestrator.lifecycle.interventions import cancel
 from orchestrator.lifecycle.refresh import look
-from orchestrator.lifecycle.retry import retry
+from orchestrator.lifecycle.retry import retry_from_here
 from orchestrator.node.system import tail
 from orchestrator.runs.lookup import open_run
 from orchestrator.runs.record import FAILED, Record
@@ -353,7 +353,7 @@ class Watch(App[None]):
 
         def again() -> list[str]:
             lines: list[str] = []
-            retry(run, [name], lines.append)
+            retry_from_here(run, [name], lines.append)
             return lines or [f"{name}: nothing to retry"]
 
         self.ask(f"Submit {name} again? It is {job.state}.", again)

@@ -560,18 +560,87 @@ def test_figures_take_the_colours_of_the_page_and_names_of_arms_that_end_alike_s
     out = report(tmp_path, inputs)
     page = (out / "report.html").read_text()
     figures = re.findall(r"<figure.*?</figure>", page, flags=re.DOTALL)
-    assert len(figures) == 5
+    assert len(figures) == 4
     for figure in figures:
         assert "currentColor" in figure
         assert not re.search("#(010203|0072b2|d55e00)", figure)
-    names = dict(
-        re.findall(r'fill: var\(--(baseline|treatment)\)" x="[\d.]+" y="([\d.]+)"', figures[1])
-    )
-    assert (
-        abs(float(names["baseline"]) - float(names["treatment"])) > 10
-    )  # the letters are 10 points high
-    assert "another" not in figures[1]
-    assert "2 seeds thin, their mean thick; band: 95 % interval" in figures[1]
+    names = dict(re.findall(r'fill: var\(--(c1|c2)\)" x="[\d.]+" y="([\d.]+)"', figures[0]))
+    assert abs(float(names["c1"]) - float(names["c2"])) > 9  # the letters are 9 points high
+    assert "another" not in figures[0]
+    assert "2 seeds thin, their mean thick; band: 95 % interval" in figures[0]
+
+
+def title_of(out: Path) -> str:
+    page = (out / "report.html").read_text()
+    return re.findall(r"<h1>(.*?)</h1>", page)[0]
+
+
+@pytest.mark.parametrize(
+    ("baseline", "pcgrad", "heading"),
+    [
+        ({"math": [0] * 20}, {"math": [1] * 20}, "pcgrad is better than baseline"),
+        ({"math": [1] * 20}, {"math": [0] * 20}, "pcgrad is worse than baseline"),
+        (
+            {"math": [0, 1] * 10},
+            {"math": [1, 0] * 10},
+            "No measurable difference between pcgrad and baseline",
+        ),
+        (
+            {"math": [0] * 20, "code": [1] * 20},
+            {"math": [1] * 20, "code": [0] * 20},
+            "pcgrad is better in math and worse in code",
+        ),
+        (
+            {"math": [None]},
+            {"math": [1]},
+            "Whether pcgrad or baseline is better cannot be told",
+        ),
+    ],
+)
+def test_the_page_begins_with_what_was_found(tmp_path, baseline, pcgrad, heading):
+    inputs = [
+        evaluated(tmp_path, "baseline", baseline),
+        evaluated(tmp_path, "pcgrad", pcgrad),
+    ]
+    assert title_of(report(tmp_path, inputs)) == heading
+
+
+def test_seeds_that_disagree_are_part_of_the_heading(tmp_path):
+    inputs = [evaluated(tmp_path, "baseline", {"math": [0] * 20}, seed) for seed in (0, 1)]
+    inputs += [
+        evaluated(tmp_path, "pcgrad", {"math": [1] * gain + [0] * (20 - gain)}, seed)
+        for seed, gain in enumerate((20, 2))
+    ]
+    assert "its seeds differ too much to say so" in title_of(report(tmp_path, inputs))
+
+
+def test_intervals_are_drawn_in_the_rows_of_the_table_all_domains_first(tmp_path):
+    inputs = [
+        evaluated(tmp_path, "baseline", {"code": [0] * 20, "math": [0, 1] * 10}),
+        evaluated(tmp_path, "pcgrad", {"code": [1] * 20, "math": [1, 0] * 10}),
+    ]
+    page = (report(tmp_path, inputs) / "report.html").read_text()
+    rows = re.findall(r"<tr[^>]*><td>([^<]+)</td><td class=drawn>(<svg.*?</svg>)", page)
+    assert [name for name, _ in rows] == ["macro mean", "math", "code"]
+    places = {name: float(re.findall(r'cx="([\d.]+)"', drawn)[0]) for name, drawn in rows}
+    (zero,) = {re.findall(r'd="M([\d.]+) 0V', drawn)[0] for _, drawn in rows}
+    assert places["math"] == float(zero) < places["macro mean"] < places["code"]
+    # Filled where there is evidence.
+    filled = {name: "currentColor" in drawn.rpartition("fill=")[2] for name, drawn in rows}
+    assert filled == {"macro mean": True, "math": False, "code": True}
+
+
+def test_how_to_read_is_folded_and_the_page_prints(tmp_path):
+    inputs = [evaluated(tmp_path, arm, {"math": [0, 1]}) for arm in ("baseline", "pcgrad")]
+    page = (report(tmp_path, inputs) / "report.html").read_text()
+    assert "<details><summary>How to read this</summary>" in page
+    assert "How to read this:" not in page.partition("<details>")[0]
+    assert "@media print" in page
+    # What was run stands above the title.
+    above = page.partition("<h1>")[0].rpartition('<p class="what">')[2]
+    assert "pcgrad against baseline" in above
+    assert "1 task" in above
+    assert "1 training seed per arm" in above
 
 
 def test_ids_of_the_figures_do_not_meet(tmp_path):

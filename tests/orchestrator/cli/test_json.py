@@ -14,9 +14,9 @@ import jsonschema
 import pytest
 import typer
 
+from orchestrator.api.json_documents import VERSIONS
 from orchestrator.cli.app import COMMANDS
 from orchestrator.cli.json_kinds import KINDS
-from orchestrator.cli.json_output import VERSIONS
 from orchestrator.cli.json_schemas import document_schema
 from tests.support.cli import SMALL, describe, orch
 
@@ -26,6 +26,7 @@ OPEN = {"ResultRow"}
 SILENT = {
     "init": "writes a file",
     "watch": "is for eyes",
+    "serve": "answers with the documents of the other commands",
     "logs": "prints a log as it is",
     "schema": "prints JSON by itself",
     "data": "writes files",

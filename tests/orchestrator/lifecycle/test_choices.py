@@ -16,10 +16,11 @@ from orchestrator.lifecycle.interventions import note_override
 from orchestrator.node.system import write_json
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.attempts import prepare
-from orchestrator.runs.choices.files import load_choice, settled
+from orchestrator.runs.choices.files import axes_with_followed, load_choice, settled
 from orchestrator.runs.create import create_run
 from orchestrator.runs.record import JobState, Record, Wait
 from orchestrator.runs.run import Run
+from orchestrator.scores.results import gather
 from orchestrator.views.why import why
 from tests.support.builders import planned
 
@@ -260,3 +261,22 @@ def test_references_and_checkpoints_of_an_engine_lead_to_the_chosen_job(tmp_path
     stage_attempt(run, job.name)
     chosen = run.by_name["first/learning_rate=0.001,seed=1"]
     assert folder.resolve() == run.out_folder(chosen).resolve()
+
+
+def test_rows_of_a_job_that_follows_the_best_say_what_that_one_was_made_of(tmp_path: Path) -> None:
+    stages = {
+        "train": TRAIN,
+        "final": FINAL,
+        "score": {"command": "score {for_each}/w.pt", "for_each": "final"},
+    }
+    plan = planned({"experiment": "e", "stages": stages}, tmp_path)
+    run = create_run(plan, Profile(kind="local"), tmp_path / "runs")
+    assert axes_with_followed(run, run.by_name["final/seed=0"]) == {"seed": 0}
+    losses = {"train/lr=0.1,seed=0": 2.0, "train/lr=0.01,seed=0": 1.0}
+    losses |= {"train/lr=0.1,seed=1": 1.0, "train/lr=0.01,seed=1": 2.0}
+    ended(run, {**losses, "final/seed=0": 0.5, "score/seed=1": 0.25})
+    rows, _, _ = gather(run, ["final", "score"], None)
+    assert [(row.job, row.row.axes) for row in rows] == [
+        ("final/seed=0", {"lr": 0.01, "seed": 0}),
+        ("score/seed=1", {"lr": 0.1, "seed": 1}),
+    ]

@@ -16,8 +16,8 @@ from msgspec.structs import replace
 from orchestrator.description.profile import Profile
 from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run
-from orchestrator.runs.record import JobState
-from orchestrator.runs.run import waiting
+from orchestrator.runs.record import JobState, Record
+from orchestrator.runs.run import Run, waiting
 from orchestrator.views.page.curves import Curve, plot, thinned
 from orchestrator.views.page.facts import bars, gather, job_curves
 from orchestrator.views.page.graph import StageBox, columns, direct_arrows, graph
@@ -27,6 +27,7 @@ from tests.support.builders import job, planned, run_of
 from tests.support.cli import SMALL, orch
 
 VOID = {"meta", "link", "br", "img"}
+LINK = re.compile(r"jobs/[\w.%=,-]+/out/report\.html")
 OPEN = {"html", "p", "li", "td", "th"}  # the standard lets these end by themselves
 
 
@@ -39,11 +40,11 @@ class Checker(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert tag not in ("script", "link", "iframe", "img"), tag
-        assert not any(
-            name in ("src", "href") or (value or "").startswith("http")
-            for name, value in attrs
-            if name != "xmlns"
-        ), attrs
+        for name, value in attrs:
+            # The one link leads to a report in the run's own folder.
+            assert name != "src", attrs
+            assert name != "href" or LINK.fullmatch(value or ""), attrs
+            assert name == "xmlns" or not (value or "").startswith("http"), attrs
         if tag not in VOID:
             self.stack.append(tag)
 
@@ -92,8 +93,9 @@ def test_the_page_of_a_real_run_shows_its_death_its_stages_and_its_hours(tmp_pat
     assert "<b>bold" not in text
     assert "1 of 3 completed" not in text
     assert "CPU-hours" in text
-    assert len(svgs(text)) == 2
-    for word in ("good", "bad", "last", "FAILED", "CANCELLED", "COMPLETED"):
+    # The graph, and the timeline for a wide page and for a phone.
+    assert len(svgs(text)) == 3
+    for word in ("good", "bad", "last", "FAILED", "stopped", "done"):
         assert word in text
 
 
@@ -190,11 +192,13 @@ def test_thinning_keeps_the_range_and_the_mean(values: list[float]) -> None:
 
 
 def test_times_read_as_people_say_them() -> None:
-    assert [span_text(seconds) for seconds in (0, 30, 90, 7200, 172_800)] == [
+    assert [span_text(seconds) for seconds in (0, 30, 75, 90, 7200, 5400, 172_800)] == [
         "0",
         "30 s",
-        "1.5 min",
+        "1:15 min",
+        "1:30 min",
         "2 h",
+        "1:30 h",
         "2 d",
     ]
 
@@ -225,10 +229,86 @@ def test_a_completed_job_without_an_exit_record_is_not_drawn_as_one_that_died(
         (JobState.FAILED, 1000.0),
         (JobState.RUNNING, 1100.0),
     ]
-    (drawing,) = [one for one in svgs(page(facts)) if "timeline" in one.attrib["aria-label"]]
-    marks = [one.attrib["class"] for one in drawing.iter() if one.tag.endswith("rect")]
-    assert marks == ["ok", "bad", "run"]
+    assert marks_of(page(facts)) == [["ok", "bad", "run"]] * 2
     assert "CPU-hours" in page(facts)
+
+
+def marks_of(text: str) -> list[list[str]]:
+    """The classes of the bars of both timelines of a page."""
+    drawings = [one for one in svgs(text) if "timeline" in one.attrib["aria-label"]]
+    return [
+        [one.attrib["class"] for one in drawing.iter() if one.tag.endswith("rect")]
+        for drawing in drawings
+    ]
+
+
+def test_what_a_person_or_the_cluster_has_stopped_is_not_drawn_as_dead(tmp_path: Path) -> None:
+    run = create_run(make_plan(a_sweep(tmp_path)), Profile(kind="local"), tmp_path / "runs")
+    states = (JobState.CANCELLED, JobState.PREEMPTED, JobState.TIMEOUT)
+    records = []
+    for record, state in zip(run.load(), states, strict=True):
+        attempt = run.folder / record.folder / "attempt-1"
+        attempt.mkdir(parents=True)
+        (attempt / "claim.json").write_text(
+            json.dumps({"restart": 0, "started": 1000.0, "job_id": "7"})
+        )
+        ended = replace(record, attempt=1, token=record.name, state=state, ended=1050.0)
+        records.append(ended)
+    text = page(gather(run, records, "", 1100.0))
+    assert marks_of(text) == [["none", "none", "bad"]] * 2
+    failed = text.partition("<h2>What failed")[2].partition("<h2>")[0]
+    assert failed.count("<li>") == 1
+    assert "out of time" in failed
+    assert "n 3" in failed
+
+
+def a_report(run: Run, record: Record, headline: str) -> Record:
+    """What a finished report has left."""
+    out = run.out_folder(record)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.html").write_text("<p>all of it")
+    document = {"engine": "analysis", "config": {}, "rows": [], "facts": {"headline": headline}}
+    (out / "results.json").write_text(json.dumps(document))
+    return replace(record, attempt=1, state=JobState.COMPLETED)
+
+
+def test_the_headline_of_the_report_comes_first_with_a_link_to_it(tmp_path: Path) -> None:
+    stages = {
+        "train": {"command": "a", "matrix": {"n": [1, 2]}},
+        "report": {"command": "b", "after": ["train"]},
+    }
+    run = create_run(
+        planned({"experiment": "e", "stages": stages}, tmp_path), Profile(kind="local"), tmp_path
+    )
+    *trained, last = run.load()
+    records = [*trained, a_report(run, last, "pcgrad < baseline, by 3 points.")]
+    text = page(gather(run, records, "", 5.0))
+    checker = Checker()
+    checker.feed(text)
+    assert 'pcgrad &lt; baseline, by 3 points. <a href="jobs/report/out/report.html">' in text
+    assert text.index("pcgrad &lt;") < text.index("<h2>")
+
+
+def test_jobs_stand_with_their_axes_and_final_metrics_and_their_settings_are_folded(
+    tmp_path: Path,
+) -> None:
+    stages = {"train": {"command": "python t.py --lr {lr}", "matrix": {"lr": [0.1, 0.2]}}}
+    run = create_run(
+        planned({"experiment": "e", "stages": stages}, tmp_path), Profile(kind="local"), tmp_path
+    )
+    records = []
+    for place, record in enumerate(run.load()):
+        out = run.out_folder(record)
+        out.mkdir(parents=True, exist_ok=True)
+        line = {"step": 9, "metrics": {"loss": 0.25 + place}}
+        (out / "progress.jsonl").write_text(json.dumps(line) + "\n")
+        records.append(replace(record, attempt=1, state=JobState.COMPLETED))
+    text = page(gather(run, records, "", 5.0))
+    table = text.partition("<h2>Jobs</h2>")[2].partition("</table>")[0]
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in table.split("<tr>")[2:]]
+    assert [row[1:4] for row in rows] == [["train", "0.1", "0.25"], ["train", "0.2", "1.25"]]
+    settings_of = text.partition("Settings of the first job of each stage")[2]
+    assert "python t.py --lr 0.1" in settings_of
 
 
 def a_sweep(folder: Path) -> Path:

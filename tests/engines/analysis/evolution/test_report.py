@@ -15,13 +15,20 @@ from hypothesis import strategies as st
 from engines.analysis.evolution.__main__ import run
 from engines.analysis.evolution.config import Config, Scored
 from engines.analysis.evolution.load import Inputs, Point, Series
-from engines.analysis.evolution.stopping import overfitting, stopping
+from engines.analysis.evolution.stopping import (
+    Check,
+    Stopping,
+    overfitted,
+    overfitting,
+    stopping,
+)
+from engines.analysis.evolution.text import last_against
 from engines.contract.config import ConfigError
 from engines.contract.program import Stop
 from engines.contract.progress import Progress
 from engines.contract.results import write_results
 from engines.evaluation.config import Config as EvaluationConfig
-from engines.shared.reporting.statistics import halves, weighted_error
+from engines.shared.reporting.statistics import Interval, halves, weighted_error
 from tests.support.scores import Columns, share, write_scores
 
 
@@ -186,7 +193,7 @@ def test_a_domain_that_falls_after_its_peak_is_overfitting_only_if_the_training_
 def test_a_fall_within_noise_raises_no_alarm(tmp_path: Path) -> None:
     out = report(tmp_path, evaluated(tmp_path, "a", [{"math": share(n, 40)} for n in (20, 24, 22)]))
     assert facts(out)["alarms"] == []
-    assert "the fall is within what these problems can show" in (out / "report.md").read_text()
+    assert re.search(r"overfitting \|.*\| no: ", (out / "report.md").read_text())
 
 
 def test_a_domain_that_falls_below_its_start_by_more_than_is_detectable_is_forgotten(
@@ -233,8 +240,8 @@ def test_both_arms_are_in_one_picture_and_the_page_names_nothing_outside_it(tmp_
     )
     page = (out / "report.html").read_text()
     figure = re.findall(r"<figure.*?</figure>", page, flags=re.DOTALL)[0]
-    assert "var(--baseline)" in figure
-    assert "var(--treatment)" in figure
+    assert "var(--c1)" in figure
+    assert "var(--c2)" in figure
     assert "http" not in page.replace("http://www.w3.org", "")
     assert "epoch 5: deleted before anyone looked" in page
     assert {path.name for path in (out / "figures").iterdir()} == {
@@ -280,7 +287,7 @@ def test_the_seeds_of_an_arm_are_one_curve_whose_band_is_over_seeds(tmp_path: Pa
     assert "arm=pcgrad 4 2 60.0" in text_of(out)
     figure = (out / "figures" / "domains.svg").read_text()
     assert "arm=baseline (mean of 2 seeds)" in figure
-    assert figure.count("stroke-width: 0.7") == 2 * len(
+    assert figure.count("stroke-width: 1.1") == 2 * len(
         right
     )  # a thin line per seed in both panels
 
@@ -356,7 +363,7 @@ def simulated(columns: list[dict[str, list[float]]], draws: int = 200) -> Inputs
         points.append(Point(scored, scores, {}, {}))
     rewards = [(place, float(place)) for place in range(len(columns))]
     config = Config(points=[], draws=draws)
-    return Inputs(config, [Series("t", "t", "t", points, rewards)])
+    return Inputs(config, [Series("t", "t", points, rewards)])
 
 
 def test_of_equal_checkpoints_the_reported_score_is_right_and_the_choosing_half_flatters() -> None:
@@ -426,3 +433,42 @@ def test_programs_that_ran_out_of_time_have_a_column_where_there_were_any(tmp_pa
     assert "| lost | programs out of time |" in text
     counts = [row.rstrip(" |").rpartition("| ")[2] for row in rows if row.count("|") == 11]
     assert counts == ["0", "3"]
+
+
+@pytest.mark.parametrize(
+    ("difference", "said"),
+    [
+        ((0.30, 0.133, 0.467), "no: it rose"),
+        ((0.02, -0.1, 0.14), "no: it did not fall"),
+        ((0.0, 0.0, 0.0), "no: it did not fall"),
+        ((-0.02, -0.1, 0.06), "no: the fall is within what these problems can show"),
+    ],
+)
+def test_a_verdict_says_what_its_number_says(
+    difference: tuple[float, float, float], said: str
+) -> None:
+    check = Check(
+        "a", "math", "overfitting", before=0, after=1, n=30, difference=Interval(*difference)
+    )
+    assert overfitted(check, adjusted=1.0, level=0.05) == (False, said)
+
+
+def stopped(to_last: Interval | None) -> Stopping:
+    return Stopping(
+        chosen=0,
+        best=0,
+        plateau=(0, 0),
+        choosing=(0.5, 0.4),
+        n=30,
+        reported=Interval(0.5, 0.4, 0.6),
+        reported_best=0.5,
+        to_last=to_last,
+    )
+
+
+def test_a_stopping_point_that_its_own_problems_speak_against_says_so() -> None:
+    better = last_against(stopped(Interval(0.067, 0.011, 0.122)))
+    assert "the last checkpoint is better by +6.7 [+1.1, +12.2] points" in better
+    worse = last_against(stopped(Interval(-0.067, -0.122, -0.011)))
+    assert "the last checkpoint is worse by -6.7 [-12.2, -1.1] points" in worse
+    assert last_against(stopped(Interval(0.02, -0.01, 0.05))) == last_against(stopped(None)) == ""

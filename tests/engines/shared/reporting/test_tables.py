@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from engines.shared.reporting.sources import Sources, labels
@@ -66,3 +67,10 @@ def test_a_file_keeps_its_number_and_runs_of_numbers_are_joined() -> None:
     assert sources.label("curves") == ""
     assert sources.paths("scores") == "a;b"
     assert labels([7, 3, 1, 2]) == "[1-3, 7]"
+
+
+def test_a_word_that_needs_it_is_explained_where_it_stands() -> None:
+    page = Table(["domain", "p adjusted", "last minus it [95 %]"], [["math", "0.1", "1"]]).html()
+    assert "<th>domain</th>" in page
+    assert re.search(r'<th title="How often[^"]+">p adjusted</th>', page)
+    assert re.search(r'<th title="The last[^"]+">last minus it \[95&nbsp;%\]</th>', page)

@@ -10,37 +10,58 @@ import platform
 from html import escape
 
 from engines.analysis.flips import Answer, Flip
+from engines.analysis.page import finding
 from engines.analysis.report import Report
 from engines.analysis.tables import Tables
-from engines.analysis.text import EXPECTED_READING, headline, notes, spent
+from engines.analysis.text import EXPECTED_READING, notes, spent
 from engines.shared.reporting.figures import Figure
-from engines.shared.reporting.page import document, items, picture
+from engines.shared.reporting.page import document, folded, items, picture
 from engines.shared.reporting.tables import Table
+
+DIFFERENCES = "differences"
+"""The figure that only the report as Markdown shows."""
 
 
 def page(report: Report, tables: Tables, figures: list[Figure]) -> str:
-    """``report.html``."""
-    names, sources = report.config.compare, report.inputs.sources
-    parts = [
-        f'<p class="lead">{escape(headline(report))}</p>',
-        tables.comparison.html(),
-        *(f"<p>{escape(note)}</p>" for note in notes(report)),
-    ]
-    if tables.expected is not None:
-        parts.append(f"<h2>Expected and actual</h2><p>{escape(EXPECTED_READING)}</p>")
-        parts.append(tables.expected.html())
-    parts += ["<h2>How the arms answer</h2>", tables.behaviour.html(), "<h2>Figures</h2>"]
-    for figure in figures:
-        parts.append(picture(figure, f"{figure.caption} {sources.label(figure.source)}"))
-    parts.append("" if tables.flips is None else flipped_examples(report, tables.flips))
-    parts += ["<h2>What ran where</h2>", f"<p>{escape(spent(report))}</p>", tables.costs.html()]
+    """``report.html``: the finding, the table that shows it, the reward over training; the rest is
+    folded."""
+    names = report.config.compare
     missing = items(report.missing) or "<li>nothing</li>"
-    parts.append(
-        f"<h2>Missing or uneven</h2><ul>{missing}</ul>"
-        f"<h2>Sources</h2><ol>{items(sources.files)}</ol><p>{escape(versions())}</p>"
-    )
-    parts.append(f"<pre>{escape(report.config.model_dump_json(indent=1))}</pre>")
-    return document(f"{names.treatment} against {names.baseline}", parts)
+    notes_html = [f"<p>{escape(note)}</p>" for note in notes(report)]
+    expected = ""
+    if tables.expected is not None:
+        expected = f"<p>{escape(EXPECTED_READING)}</p>{tables.expected.html()}"
+    # The table of the first screen is the figure of the differences, too.
+    drawn = [figure for figure in figures if figure.name != DIFFERENCES]
+    first, others = drawn[:1], drawn[1:]
+    parts = [
+        finding.lead(report),
+        finding.limit(report),
+        "<h2>Difference by domain</h2>",
+        finding.table(report),
+        *(shown(report, figure) for figure in first),
+        folded("How to read this", *notes_html),
+        folded("Expected and actual", expected),
+        folded("How the arms answer", tables.behaviour.html()),
+        folded("Each task, and the gradients", *(shown(report, one) for one in others)),
+        "" if tables.flips is None else flipped_examples(report, tables.flips),
+        folded("What ran where", f"<p>{escape(spent(report))}</p>", tables.costs.html()),
+        folded("Missing or uneven", f"<ul>{missing}</ul>"),
+        folded("Sources", f"<ol>{items(report.inputs.sources.files)}</ol>"),
+        folded(
+            "Settings of the report",
+            f"<p>{escape(versions())}</p><pre>{escape(report.config.model_dump_json(indent=1))}"
+            "</pre>",
+        ),
+    ]
+    title = finding.heading(report)
+    about = [f"{names.treatment} against {names.baseline}", *finding.about(report)]
+    return document(title, [part for part in parts if part], about=about)
+
+
+def shown(report: Report, figure: Figure) -> str:
+    """A figure with its caption and sources."""
+    return picture(figure, f"{figure.caption} {report.inputs.sources.label(figure.source)}")
 
 
 def versions() -> str:
@@ -55,7 +76,7 @@ def versions() -> str:
 def flipped_examples(report: Report, counts: Table) -> str:
     """Counts, then up to ten examples in each direction."""
     flips, names = report.flips, report.config.compare
-    parts = ["<h2>Samples that changed</h2>", counts.html()]
+    parts = [counts.html()]
     for arm, shown, total in (
         (names.treatment, flips.gained, flips.total("gained")),
         (names.baseline, flips.lost, flips.total("lost")),
@@ -67,7 +88,7 @@ def flipped_examples(report: Report, counts: Table) -> str:
         )
     sources = report.inputs.sources.label("scores", "flips")
     parts.append(f"<p>Pairs of the same seed, problem and sample number. {sources}</p>")
-    return "\n".join(parts)
+    return folded("Samples that changed", *parts)
 
 
 def example(report: Report, flip: Flip) -> str:

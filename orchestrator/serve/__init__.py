@@ -1,0 +1,1 @@
+"""`orch serve`: the runs as a live page in the browser."""

@@ -1,0 +1,129 @@
+"""Sentences for a terminal: what each line is about on the left, the words beside it, values of
+several jobs as a table.
+
+In: lines as ``orchestrator/views/why.py`` makes them, or problems and notes of a check. Out: lines
+for rich's console. Called by `orch why` and `orch check`. Into a pipe or a file the lines go as
+they are, since a program may read them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from orchestrator.views.tables.columns import Column, Kind, column
+from orchestrator.views.tables.drawing import Screen, drawn_lines
+from orchestrator.views.tables.words import broken
+
+LABELS = (
+    *("decided by", "progress", "stalled", "override", "gate", "follows", "search", "taken from"),
+    *("not taken", "passed over", "raised by retries", "submitted again by itself"),
+    *("budget of the run", "log", "to decide it yourself", "to run it here"),
+    "to start it again from its newest checkpoint",
+)
+"""What a line may be about, before a colon."""
+VERBS = ("needs", "comes after", "replaces", "leaves out", "shares the allocation")
+"""What a line may begin with in place of that."""
+MOST_LABEL = 20
+"""Columns of the terminal that what lines are about may take; what is longer has its own line."""
+GAP = 2
+# "    small/seed=0: 0.93, reaches it (/runs/.../results.json) <- this one"
+FINDING = re.compile(
+    r" {4}(?P<job>\S+?): (?P<value>.*?)(?: \((?P<file>/[^()]*)\))?(?P<mark> <- this one)?"
+)
+
+
+def explained(lines: Sequence[str], screen: Screen, sign: str = "", style: str = "") -> list[Text]:
+    """What `orch why` says of a job.
+
+    Args:
+        lines: The first one names the job and its state.
+        sign: Of the state, with its ``style``.
+    """
+    if screen.width is None:
+        return [Text(line) for line in lines]
+    head, *others = lines
+    told = [*with_sign(sign, head, screen.width, f"bold {style}".strip())]
+    labelled = [label_of(line) for line in others]
+    widths = [cell_len(label) for label, _ in labelled if cell_len(label) <= MOST_LABEL]
+    indent = max(widths, default=0) + GAP
+    place = 0
+    while place < len(others):
+        findings = list(findings_from(others[place:]))
+        if findings:
+            room = Screen(screen.width - indent)
+            told += [indented(line, indent) for line in finding_lines(findings, room)]
+            place += len(findings)
+            continue
+        told += beside(*labelled[place], indent, screen.width)
+        place += 1
+    return told
+
+
+def with_sign(sign: str, text: str, width: int, style: str) -> Iterator[Text]:
+    """A sentence behind a sign, which alone has the style; further lines stand below the words."""
+    indent = cell_len(sign) + 1 if sign else 0
+    for number, words in enumerate(broken(text, width - indent)):
+        front = f"{sign} " if sign and not number else " " * indent
+        line = Text(front, style=style)
+        line.append(words, style="bold" if not number and style.startswith("bold") else "not bold")
+        yield line
+
+
+def label_of(line: str) -> tuple[str, str]:
+    """What a line is about, and the rest of it."""
+    for label in LABELS:
+        if line.startswith(f"{label}: "):
+            return label, line[len(label) + 2 :]
+    for verb in VERBS:
+        if line.startswith(f"{verb} "):
+            return verb, line[len(verb) + 1 :]
+    return "", line.strip()
+
+
+def beside(label: str, text: str, indent: int, width: int) -> Iterator[Text]:
+    """Words beside what they are about, broken between words."""
+    if cell_len(label) + GAP > indent:
+        yield Text(label, style="dim")
+        label = ""
+    for words in broken(text, max(1, width - indent)):
+        line = Text(label, style="dim")
+        line.append(f"{' ' * (indent - cell_len(label))}{words}", style="not dim")
+        yield line
+        label = ""
+
+
+def findings_from(lines: Sequence[str]) -> Iterator[re.Match[str]]:
+    """The values of single jobs that these lines begin with."""
+    for line in lines:
+        found = FINDING.fullmatch(line)
+        if found is None:
+            return
+        yield found
+
+
+def finding_lines(findings: Sequence[re.Match[str]], screen: Screen) -> list[Text]:
+    """A table of them; on a narrow screen without the files."""
+    marks = tuple("✓" if found["mark"] else "" for found in findings)
+    columns: list[Column] = [
+        column("", Kind.SIGN, marks),
+        column("job", Kind.KEY, (found["job"] for found in findings)),
+        column("value", Kind.WHOLE, (found["value"] for found in findings)),
+        column("in", Kind.TEXT, (found["file"] or "" for found in findings), 9),
+    ]
+    return drawn_lines(columns, screen)
+
+
+def indented(line: Text, columns: int) -> Text:
+    """The same further to the right."""
+    return Text(" " * columns).append_text(line)
+
+
+def listed(lines: Sequence[str], sign: str, style: str, screen: Screen) -> list[Text]:
+    """A list, each with a sign, broken between words."""
+    if screen.width is None:
+        return [Text(line) for line in lines]
+    return [text for line in lines for text in with_sign(sign, line, screen.width, style)]

@@ -1,0 +1,278 @@
+"""The page of `orch serve` in a real browser, over a real server and real runs: what is seen, keys,
+live changes in two tabs, no markup out of text.
+
+Needs playwright (`pip install playwright`, extra `browser`) and a Chromium of the system, or one
+that playwright has installed itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cli import SMALL, describe, launch, orch, states, the_run, until
+from tests.support.serving import Served, served
+
+pytestmark = pytest.mark.browser
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PARTS = ("overview", "jobs", "curves", "results", "report", "costs")
+EVIL = "<img src=x onerror=window.boom=1></script><script>window.boom=1</script>"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    api = pytest.importorskip(
+        "playwright.sync_api", reason="no playwright: pip install 'slurm-ml-orchestrator[browser]'"
+    )
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    # Nothing on this machine's own address goes through a proxy.
+    os.environ["NO_PROXY"] = "*"
+    with api.sync_playwright() as playwright:
+        if found is None and not Path(playwright.chromium.executable_path).exists():
+            pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on PATH")
+        # Chromium's own sandbox does not run as root; what it shows here is ours.
+        yield playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+
+
+def wait(page: Any, expression: str, value: Any = None, seconds: float = 240) -> None:
+    """Until JavaScript says so. Playwright's own waiting evaluates in the page, which the policy
+    of the page forbids."""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(expression, value):
+        assert time.monotonic() < deadline, f"{expression}: {page.inner_text('body')[:2000]}"
+        page.wait_for_timeout(50)
+
+
+class Tab:
+    """A page, with what went wrong in it."""
+
+    def __init__(self, browser: Any, server: Served, width: int = 1280, dark: bool = False) -> None:
+        scheme = "dark" if dark else "light"
+        size = {"width": width, "height": 800}
+        self.context = browser.new_context(viewport=size, color_scheme=scheme)
+        # Of a machine on which much else runs.
+        self.context.set_default_timeout(240_000)
+        self.page = self.context.new_page()
+        self.faults: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("console", self.heard)
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.server = server
+
+    def heard(self, message: Any) -> None:
+        # What the server refuses is shown by the page, and by Chromium here too.
+        if message.type == "error" and "status of 409" not in message.text:
+            self.faults.append(message.text)
+
+    def open(self, **chosen: str) -> Any:
+        """Show what the address says."""
+        hash_ = "&".join(f"{key}={value}" for key, value in chosen.items())
+        self.page.goto(f"{self.server.url}#{hash_}")
+        self.page.wait_for_selector("#parts a[aria-current]")
+        return self.page
+
+    def is_whole(self) -> None:
+        """Nothing went wrong, nothing is asked elsewhere, nothing stands outside."""
+        assert self.faults == []
+        assert [url for url in self.asked if not url.startswith(self.server.url)] == []
+        assert self.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("browser")
+    (made / "train.py").write_text(
+        "import sys, orch\n"
+        "lr, seed = map(float, sys.argv[1:])\n"
+        "for step in range(1, 9):\n"
+        "    orch.progress(step, 8, loss=(1 + seed / 10) / (1 + lr * step))\n"
+        "orch.result('accuracy', 1 - lr, n=4)\n"
+    )
+    (made / "evil.sh").write_text(f"echo '{EVIL}'\necho 'RuntimeError: {EVIL}'\nexit 3\n")
+    stages = f"""
+  train: {{command: "{sys.executable} train.py {{lr}} {{seed}}",
+          matrix: {{lr: [0.5, 0.25], seed: [0, 1]}},
+          metrics: {{accuracy: {{better: higher}}}}, {SMALL}}}
+  more: {{command: "true", when: {{metric: accuracy, of: train, at_least: 0.9}}, {SMALL}}}
+  bad: {{command: "sh evil.sh", {SMALL}}}
+"""
+    assert launch(made, stages).returncode == 1
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Served]:
+    with served(folder) as made:
+        yield made
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (420, True)])
+def test_every_part_fits_and_shows_what_the_run_has(
+    browser: Any, server: Served, width: int, dark: bool
+) -> None:
+    tab = Tab(browser, server, width, dark)
+    said = {
+        "overview": "1 of 6 jobs failed, for 1 reason",
+        "jobs": "6 jobs in 4 rows",
+        "curves": "lines are means",
+        "results": "4 results",
+        "report": "has no stage with an engine that writes reports",
+        "costs": "CPU-minutes used",
+    }
+    assert tuple(said) == PARTS
+    for part, words in said.items():
+        page = tab.open(part=part)
+        wait(page, "words => document.body.innerText.includes(words)", words)
+        tab.is_whole()
+    page = tab.open(job="train/lr=0.5,seed=0")
+    page.wait_for_selector("#panel pre")
+    page.wait_for_selector("#panel figure svg")
+    tab.is_whole()
+    tab.context.close()
+
+
+def test_text_from_jobs_is_text(browser: Any, server: Served) -> None:
+    tab = Tab(browser, server)
+    for chosen in ({"part": "overview"}, {"part": "jobs"}, {"job": "bad"}):
+        page = tab.open(**chosen)
+        wait(page, "words => document.body.innerText.includes(words)", EVIL)
+        assert page.evaluate(
+            "[window.boom ?? 0, document.images.length, document.scripts.length]"
+        ) == [
+            0,
+            0,
+            1,
+        ]
+    tab.is_whole()
+    tab.context.close()
+
+
+def test_keys_filter_choose_open_and_close(browser: Any, server: Served) -> None:
+    tab = Tab(browser, server)
+    page = tab.open()
+    page.keyboard.press("2")
+    page.wait_for_selector("#jobs-table tbody tr")
+    page.keyboard.press("/")
+    wait(page, "document.activeElement.id == 'filter'")
+    page.keyboard.type("lr=0.5 loss<0.9")
+    wait(page, "document.querySelectorAll('#jobs-table tbody tr').length == 1")
+    assert "q=lr%3D0.5" in page.url
+    page.keyboard.press("Escape")
+    wait(page, "document.querySelectorAll('#jobs-table tbody tr').length == 4")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    chosen = page.evaluate("document.activeElement.dataset.key")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#panel .why p")
+    assert page.evaluate("document.activeElement.dataset.key") == "close"
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#panel", state="hidden")
+    assert page.evaluate("document.activeElement.dataset.key") == chosen
+    page.keyboard.press("?")
+    page.wait_for_selector("dialog[open] kbd")
+    page.keyboard.press("Escape")
+    # What was chosen is in the address, and goes back.
+    page.keyboard.press("3")
+    page.wait_for_selector("a[aria-current][data-key=part-curves]")
+    page.go_back()
+    page.wait_for_selector("a[aria-current][data-key=part-jobs]")
+    tab.is_whole()
+    tab.context.close()
+
+
+def test_heads_sort_up_down_and_back(browser: Any, server: Served) -> None:
+    tab = Tab(browser, server)
+    page = tab.open(part="results")
+    column = "[...document.querySelectorAll('#results-table tbody tr')].map(row => row.cells[%d].innerText)"
+    heads = page.eval_on_selector_all("th", "list => list.map(one => one.innerText)")
+    values = column % heads.index("value")
+    assert page.evaluate(values) == ["0.50", "0.50", "0.75", "0.75"]
+    for wanted in (["0.50", "0.50", "0.75", "0.75"], ["0.75", "0.75", "0.50", "0.50"]):
+        page.click("[data-key=sort-value]")
+        assert page.evaluate(values) == wanted
+    assert page.get_attribute("th:has([data-key=sort-value])", "aria-sort") == "descending"
+    tab.context.close()
+
+
+FOLLOWS = """
+import pathlib, time, orch
+done = 0
+while done < 10:
+    wanted = int(pathlib.Path("steps").read_text() or 0)
+    while done < wanted:
+        done += 1
+        orch.progress(done, 10, loss=1 / done)
+        print("line", done, flush=True)
+    time.sleep(0.1)
+orch.result("loss", 0.1)
+"""
+
+
+def test_two_tabs_see_a_job_go_on_and_end(browser: Any, tmp_path: Path) -> None:
+    (tmp_path / "follow.py").write_text(FOLLOWS)
+    (tmp_path / "steps").write_text("2")
+    stages = f"""
+  train: {{command: "{sys.executable} follow.py", {SMALL}}}
+  other: {{command: "sleep 600", {SMALL}}}
+"""
+    described = describe(tmp_path, stages)
+    assert orch(tmp_path, "launch", described, "--cluster", "local").returncode == 0
+    with served(tmp_path, "--allow-actions") as server:
+        tabs = [Tab(browser, server), Tab(browser, server, 420, dark=True)]
+        first, second = tabs[0].open(part="jobs"), tabs[1].open(job="train")
+        wait(first, "document.body.innerText.includes('train 2/10')")
+        wait(second, "document.querySelector('#panel pre')?.innerText.includes('line 2')")
+        points = (
+            "document.querySelector('#panel figure path.line').getAttribute('d').split('L').length"
+        )
+        assert second.evaluate(points) == 2
+        (tmp_path / "steps").write_text("7")
+        wait(first, "document.body.innerText.includes('train 7/10')")
+        wait(second, "document.querySelector('#panel pre')?.innerText.includes('line 7')")
+        wait(second, f"{points} == 7")
+        (tmp_path / "steps").write_text("10")
+        for page, where in ((first, "#jobs-table"), (second, "#panel")):
+            wait(page, f"document.querySelector('{where}').innerText.includes('✓ done')")
+
+        # A person cancels the other job, and both see it.
+        first.click("tr[data-key='row-other']")
+        first.click("#panel [data-key=cancel]")
+        assert "Cancel other?" in first.inner_text("dialog")
+        first.click("#sure")
+        wait(first, "document.querySelector('dialog').innerText.includes('cancelled other')")
+        assert states(until(tmp_path, lambda rows: rows["other"]["state"] == "CANCELLED"))
+        first.click("#done")
+        second.evaluate("location.hash = 'part=overview'")
+        wait(second, "/1 stopped/.test(document.querySelector('.chips').innerText)")
+        for tab in tabs:
+            tab.is_whole()
+    # The server has ended: the page says so, and asks on.
+    first.wait_for_selector(".live.lost")
+    for tab in tabs:
+        tab.context.close()
+
+
+def test_the_address_of_the_run_and_the_list_lead_to_other_runs(
+    browser: Any, folder: Path, server: Served
+) -> None:
+    tab = Tab(browser, server)
+    page = tab.open()
+    page.keyboard.press("r")
+    page.wait_for_selector("dialog[open] tbody a")
+    (link,) = page.eval_on_selector_all("dialog a", "list => list.map(one => one.innerText)")
+    assert link == f"trial/{the_run(folder).name}"
+    page.click("dialog a")
+    page.wait_for_selector("#parts a[aria-current]")
+    assert re.search(r"run=trial%2Ffull-", page.url)
+    tab.is_whole()
+    tab.context.close()
