@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from orchestrator.views.tables.columns import Column, Kind, column
-from orchestrator.views.tables.drawing import Screen, drawn_lines
+from orchestrator.views.tables.drawing import Screen, draw
 from orchestrator.views.tables.words import broken
 
 LABELS = (
@@ -114,7 +114,7 @@ def finding_lines(findings: Sequence[re.Match[str]], screen: Screen) -> list[Tex
         column("value", Kind.WHOLE, (found["value"] for found in findings)),
         column("in", Kind.TEXT, (found["file"] or "" for found in findings), 9),
     ]
-    return drawn_lines(columns, screen)
+    return draw(columns, screen).lines
 
 
 def indented(line: Text, columns: int) -> Text:

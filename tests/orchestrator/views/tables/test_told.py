@@ -53,7 +53,7 @@ def test_into_a_pipe_the_lines_go_as_they_are():
 
 
 @given(
-    st.lists(st.text("abc /:=,()é日", min_size=1, max_size=60).map(str.strip).filter(None)),
+    st.lists(st.text("abc /:=,()é日", min_size=1, max_size=60).map(str.strip).filter(bool)),
     st.integers(30, 90),
 )
 def test_no_word_is_lost_or_broken(texts, width):
