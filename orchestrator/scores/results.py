@@ -58,8 +58,11 @@ def gather(
         axes = axes_with_followed(run, job)
         for row in rows:
             lines.append(tidy(row, axes, out / RESULTS, job.name, job.stage))
-    if not metrics:
-        return lines, unfinished, problems
+    return of_metrics(run, lines, metrics) if metrics else lines, unfinished, problems
+
+
+def of_metrics(run: Run, lines: Sequence[Tidy], metrics: Sequence[str]) -> list[Tidy]:
+    """The rows of some metrics. RunError if one of them has none."""
     known = {line.row.metric for line in lines}
     absent = sorted(set(metrics) - known)
     if absent:
@@ -67,8 +70,7 @@ def gather(
             f"{run.name}: no result has the metric {', '.join(absent)}; there are: "
             f"{', '.join(sorted(known)) or 'none yet'}"
         )
-    chosen = [line for line in lines if line.row.metric in metrics]
-    return chosen, unfinished, problems
+    return [line for line in lines if line.row.metric in metrics]
 
 
 def whole_results(out: Path, job: str) -> tuple[list[Row], dict[str, Any]] | None:
