@@ -30,9 +30,9 @@ VERBS = ("needs", "comes after", "replaces", "leaves out", "shares the allocatio
 MOST_LABEL = 20
 """Columns of the terminal that what lines are about may take; what is longer has its own line."""
 GAP = 2
-# "    small/seed=0: 0.93, reaches it (/runs/.../results.json) <- this one"
+# "    small/seed=0: 0.93, reaches it (jobs/.../results.json) <- this one"
 FINDING = re.compile(
-    r" {4}(?P<job>\S+?): (?P<value>.*?)(?: \((?P<file>/[^()]*)\))?(?P<mark> <- this one)?"
+    r" {4}(?P<job>\S+?): (?P<value>.*?)(?: \((?P<file>[^()\s]*/[^()\s]*)\))?(?P<mark> <- this one)?"
 )
 
 

@@ -21,7 +21,7 @@ GATE = [
     "  test_accuracy of small-5s5a is at least 0.9 in 2 of 3 jobs: does not hold",
     *(
         f"    small-5s5a/model=lstm,seed={seed}: 0.{value}, {words} "
-        f"(/runs/fsm/full-1/jobs/small.{seed}/out/results.json)"
+        f"(jobs/small.{seed}/out/results.json)"
         for seed, value, words in ((0, 423, "does not"), (1, 91, "reaches it"))
     ),
     "    small-5s5a/model=lstm,seed=2: FAILED",
