@@ -58,8 +58,19 @@ def gather(
         problems += [f"{job.name}: {text}" for text in document["facts"].get("problems", [])]
         path, axes = str(out / RESULTS), axes_with_followed(run, job)
         lines += [tidy(row, axes, path, job.name, job.stage) for row in rows]
-    if not metrics:
-        return lines, unfinished, problems
+    if metrics:
+        lines = of_metrics(run, lines, wanted, unfinished, metrics)
+    return lines, unfinished, problems
+
+
+def of_metrics(
+    run: Run,
+    lines: Sequence[Tidy],
+    wanted: Set[str] | None,
+    unfinished: Sequence[str],
+    metrics: Sequence[str],
+) -> list[Tidy]:
+    """The rows of some metrics. RunError if one of them has none."""
     known = {line.row.metric for line in lines}
     absent = sorted(set(metrics) - known)
     if absent:
@@ -67,8 +78,7 @@ def gather(
         raise RunError(
             f"{run.name}: no result has the metric {', '.join(absent)}; there are: {there}"
         )
-    chosen = [line for line in lines if line.row.metric in metrics]
-    return chosen, unfinished, problems
+    return [line for line in lines if line.row.metric in metrics]
 
 
 def in_place_of_results(run: Run, wanted: Set[str] | None, unfinished: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ Called by ``__main__``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -224,26 +225,10 @@ def draw_thick(axis: Any, scores: dict[int, Interval], curve: Curve, band: bool)
 def answers(report: Report, path: Path) -> Figure:
     """Score, length, truncation and training reward beside one another: a score may rise because
     answers are cut less often."""
-    import matplotlib.pyplot as plt
-
     titles = ["macro mean, per cent", "tokens per answer", "cut or no answer, per cent"]
     if any(training.rewards for training in report.series):
         titles.append("training reward")
-    rows = -(-len(titles) // BESIDE)
-    figure, grid = plt.subplots(
-        rows,
-        BESIDE,
-        figsize=(PAIR, 1.6 * rows + 0.4),
-        squeeze=False,
-        sharex=True,
-        layout="constrained",
-    )
-    panels = list(grid.flat[: len(titles)])
-    for axis in grid.flat[len(titles) :]:
-        axis.set_visible(False)
-    for place, (axis, title) in enumerate(zip(panels, titles, strict=True)):
-        axis.set_title(title)
-        axis.tick_params(labelbottom=place + BESIDE >= len(titles))
+    figure, panels = titled_panels(titles)
     curves = curves_of(report)
     for curve in curves:
         draw_curve(panels[0], report, curve, None, band=len(curves) <= BANDS)
@@ -265,6 +250,28 @@ def answers(report: Report, path: Path) -> Figure:
         "the token limit, crosses: no answer."
     )
     return save(figure, path, caption, "scores")
+
+
+def titled_panels(titles: Sequence[str]) -> tuple[Any, list[Any]]:
+    """A figure with a panel for each title, with steps below the lowest of each column."""
+    import matplotlib.pyplot as plt
+
+    rows = -(-len(titles) // BESIDE)
+    figure, grid = plt.subplots(
+        rows,
+        BESIDE,
+        figsize=(PAIR, 1.6 * rows + 0.4),
+        squeeze=False,
+        sharex=True,
+        layout="constrained",
+    )
+    panels = list(grid.flat[: len(titles)])
+    for axis in grid.flat[len(titles) :]:
+        axis.set_visible(False)
+    for place, (axis, title) in enumerate(zip(panels, titles, strict=True)):
+        axis.set_title(title)
+        axis.tick_params(labelbottom=place + BESIDE >= len(titles))
+    return figure, panels
 
 
 def draw_behaviour(lengths: Any, lost: Any, curve: Curve, training: Series) -> None:

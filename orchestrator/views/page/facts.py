@@ -210,7 +210,7 @@ def colours_of_axis(run: Run) -> Colours:
     """The axis that has the colours in the curves, and the look of each of its values."""
     points = [without_seed(job.axes) for job in run.plan.jobs if without_seed(job.axes)]
     axis = colour_axis(points)
-    looks = {}
+    looks: dict[str, Look] = {}
     for point, look in zip(points, looks_of(points, first=baselines(run)), strict=True):
         if axis in point:
             looks.setdefault(literal(point[axis]), Look(look.colour))

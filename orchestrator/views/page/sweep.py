@@ -173,10 +173,12 @@ def over_axis(
     lines: dict[str, list[Setting]] = {}
     # The lines in the order of the values that they stand for; left to right, as they run.
     ordered = sorted(settings, key=lambda one: scale.place(one.axes[first]))
-    values = scale_of(settings, second).values if second is not None else ()
-    for value in values or (None,):
-        label = "" if second is None else f"{second}={literal(value)}"
-        lines[label] = [one for one in ordered if second is None or one.axes[second] == value]
+    values = () if second is None else scale_of(settings, second).values
+    if second is None:
+        lines[""] = ordered
+    for value in values:
+        label = f"{second}={literal(value)}"
+        lines[label] = [one for one in ordered if one.axes[second or ""] == value]
     points: list[Point] = [{"line": place} for place, _ in enumerate(lines)]
     looks = dict(zip(lines, looks_of(points), strict=True))
     for value in values:

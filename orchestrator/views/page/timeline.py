@@ -150,11 +150,11 @@ def blocks(bars: Sequence[Bar], span: tuple[float, float], frame: Frame) -> str:
             top += above + height + BLOCK_GAP
     plot = plot_of(span, top, frame)
     body = axis(plot, frame)
-    for stage, members, lanes, start in placed:
-        if lanes is None:
+    for stage, members, own_lanes, start in placed:
+        if own_lanes is None:
             body += band(plot, stage, members, start + BAND_HEIGHT, frame)
         else:
-            body += block(plot, stage, list(zip(members, lanes, strict=True)), start, frame)
+            body += block(plot, stage, list(zip(members, own_lanes, strict=True)), start, frame)
     return svg(frame.width, plot.bottom + AXIS_HEIGHT, body, "timeline of the jobs, by stage")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from rich.text import Text
 
 from orchestrator.views.tables.columns import Column, Kind, column, numbers
-from orchestrator.views.tables.drawing import Screen, drawn_lines, sentence
+from orchestrator.views.tables.drawing import Screen, draw, sentence
 from orchestrator.views.tables.folding import counted
 
 MACRO = "macro mean"
@@ -27,7 +27,15 @@ def comparison_lines(
 ) -> list[Text]:
     """The answer, the table, and how much is missing."""
     columns = measured_columns(rows) if "metric" in rows[0] else judged_columns(rows)
-    lines = [*sentence(headline, screen, style="bold"), Text(), *drawn_lines(columns, screen)]
+    drawn = draw(columns, screen)
+    lines = [*sentence(headline, screen, style="bold"), Text(), *drawn.lines]
+    for note in drawn.notes:
+        # Here is no option for it; all of it stands in the report.
+        lines += sentence(note.plain.replace(" (--wide)", ""), screen, style="dim")
+    for row in rows:
+        if row["missing"] and not row["difference"]:
+            name = row.get("task") or row.get("domain", "")
+            lines += sentence(f"{name}: {row['missing']}", screen, style="dim")
     if missing:
         told = f"{counted(len(missing), 'thing')} missing or uneven, the first: {missing[0]}"
         lines += [Text(), *sentence(told, screen, style="yellow")]
@@ -53,7 +61,6 @@ def judged_columns(rows: Sequence[Row]) -> list[Column]:
             6,
         ),
         column("n", Kind.NUMBER, (row["n"] for row in ordered), 6),
-        column("missing", Kind.PROSE, (row["missing"] for row in ordered), 4, floor=20),
     ]
 
 
@@ -62,7 +69,7 @@ def measured_columns(rows: Sequence[Row]) -> list[Column]:
     return [
         column("metric", Kind.KEY, (row["metric"] for row in rows)),
         column("stage", Kind.AXIS, (row["stage"] for row in rows)),
-        column("setting", Kind.AXIS, (row["setting"] for row in rows)),
+        column("setting", Kind.KEY, (row["setting"] for row in rows)),
         values("baseline", rows),
         values("treatment", rows),
         differences(rows, 1.0, 4),

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from orchestrator.views.tables.columns import Column, Kind, column
-from orchestrator.views.tables.drawing import Screen, drawn_lines
+from orchestrator.views.tables.drawing import Screen, draw
 from orchestrator.views.tables.words import broken
 
 LABELS = (
@@ -30,9 +30,9 @@ VERBS = ("needs", "comes after", "replaces", "leaves out", "shares the allocatio
 MOST_LABEL = 20
 """Columns of the terminal that what lines are about may take; what is longer has its own line."""
 GAP = 2
-# "    small/seed=0: 0.93, reaches it (/runs/.../results.json) <- this one"
+# "    small/seed=0: 0.93, reaches it (jobs/.../results.json) <- this one"
 FINDING = re.compile(
-    r" {4}(?P<job>\S+?): (?P<value>.*?)(?: \((?P<file>/[^()]*)\))?(?P<mark> <- this one)?"
+    r" {4}(?P<job>\S+?): (?P<value>.*?)(?: \((?P<file>[^()\s]*/[^()\s]*)\))?(?P<mark> <- this one)?"
 )
 
 
@@ -114,7 +114,7 @@ def finding_lines(findings: Sequence[re.Match[str]], screen: Screen) -> list[Tex
         column("value", Kind.WHOLE, (found["value"] for found in findings)),
         column("in", Kind.TEXT, (found["file"] or "" for found in findings), 9),
     ]
-    return drawn_lines(columns, screen)
+    return draw(columns, screen).lines
 
 
 def indented(line: Text, columns: int) -> Text:
