@@ -15,9 +15,9 @@ from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
 from orchestrator.views.overview.causes import (
     GROUPS,
+    Parts,
     cause_of,
     failed_groups,
-    jobs_text,
     reason_groups,
 )
 from orchestrator.views.overview.metrics import newest_metrics
@@ -73,14 +73,14 @@ def colours(run: Run) -> dict[str, Any]:
 
 def failed(run: Run, records: Sequence[Record]) -> list[dict[str, Any]]:
     """Each cause of death: its kind, of which jobs, what their log says, what to do."""
-    of_stage = by_stage(records)
+    parts = Parts(run, records)
     told = []
     for group in failed_groups(records):
         cause = cause_of(group[0])
         told.append(
             {
                 "kind": cause.kind,
-                "jobs": jobs_text(run, group, of_stage[group[0].stage]),
+                "jobs": parts.text(group),
                 "line": cause.line,
                 "advice": cause.advice,
                 "stage": group[0].stage,
@@ -93,15 +93,12 @@ def failed(run: Run, records: Sequence[Record]) -> list[dict[str, Any]]:
 
 def others(run: Run, records: Sequence[Record]) -> list[dict[str, Any]]:
     """What waits, was stopped or skipped: like jobs with the reason that they share."""
-    of_stage = by_stage(records)
+    parts = Parts(run, records)
     told = []
     for title, chosen in GROUPS.items():
         groups = list(reason_groups(chosen(records)).items())
         for reason, group in groups[:MOST_GROUPS]:
-            names = [
-                jobs_text(run, members, of_stage[stage])
-                for stage, members in by_stage(group).items()
-            ]
+            names = [parts.text(members) for members in by_stage(group).values()]
             told.append(
                 {
                     "title": title,
@@ -118,7 +115,7 @@ def others(run: Run, records: Sequence[Record]) -> list[dict[str, Any]]:
 def stages(run: Run, records: Sequence[Record]) -> list[dict[str, Any]]:
     """Each stage in the order of the plan: name, what it is of, what it comes after, whose results
     decide about it."""
-    of_stage = by_stage(records)
+    parts = Parts(run, records)
     told = []
     for box in stage_boxes(run, records):
         points = [run.by_name[one.name].axes for one in of_stage[box.name]]

@@ -34,10 +34,10 @@ from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.costs.starts import Start
 from orchestrator.views.costs.tables import Spent, spent
-from orchestrator.views.overview.causes import Cause, cause_of, jobs_text
+from orchestrator.views.overview.causes import Cause, Parts, cause_of
 from orchestrator.views.overview.jobs import job_columns
 from orchestrator.views.overview.metrics import newest_metrics
-from orchestrator.views.overview.stages import by_stage, stage_columns
+from orchestrator.views.overview.stages import stage_columns
 from orchestrator.views.page.curves import Curve
 from orchestrator.views.page.findings import Found, reports, settings
 from orchestrator.views.page.graph import StageBox
@@ -335,12 +335,9 @@ def deaths(facts: Facts) -> list[Death]:
             # one.
             cause = record.stage, str(record.state), alike(record.reason)
             groups.setdefault(cause, []).append(record)
-    stages = by_stage(facts.records)
-    found = []
-    for (stage, _, _), members in sorted(groups.items(), key=lambda item: -len(item[1])):
-        words = jobs_text(facts.run, members, stages[stage])
-        found.append(Death(words, cause_of(members[0])))
-    return found
+    parts = Parts(facts.run, facts.records)
+    largest = sorted(groups.values(), key=lambda members: -len(members))
+    return [Death(parts.text(members), cause_of(members[0])) for members in largest]
 
 
 def job_table(facts: Facts) -> tuple[list[Column], int]:
