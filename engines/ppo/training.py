@@ -89,7 +89,10 @@ def train(config: Config, out: Path, stop: Stop) -> None:
 def scoring_pool(config: Config) -> ScoringPool:
     """The processes that judge the answers."""
     return ScoringPool(
-        config.scoring_workers, config.scoring_seconds, scorers=config.planned_scorers
+        config.scoring_workers,
+        config.scoring_seconds,
+        scorers=config.planned_scorers,
+        any_number=True,
     )
 
 
