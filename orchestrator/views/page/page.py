@@ -42,6 +42,7 @@ from orchestrator.views.page.style import PAGE_STYLE
 from orchestrator.views.page.svg import state_class
 from orchestrator.views.page.sweep import sweep
 from orchestrator.views.page.timeline import WHOLE_JOBS, timeline
+from orchestrator.views.ran.page import link as ran_link
 from orchestrator.views.status import clock
 
 COLOUR_KEY = (
@@ -87,6 +88,7 @@ def page(facts: Facts) -> str:
         cost_section(facts),
         *job_section(facts),
         launch_section(facts),
+        ran_link(),
         f"<footer>{escape(str(run.folder))}, plan {run.plan.identity[:12]}</footer></html>",
     ]
     return "\n".join(section for section in sections if section) + "\n"
