@@ -125,29 +125,31 @@ def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:
         changes = changed_jobs(open_run(folder), held.plan)
         refuse_active(changes)
         note(folder, plan, Path(run.cwd), "launch", tell)
+        if held.moved:
+            write_jobs(folder, held.plan, cwd=held.cwd)
         if changes.new or changes.retired:
             # First: a kill behind it leaves no results that could be taken for other ones.
             set_aside(run, changes, held.plan, tell)
-            write_jobs(folder, held.plan, changes.new)
+            write_jobs(folder, held.plan, changes.new, held.cwd)
         write_settings(folder, held)
         write_plan(folder, held)
         if changes.new or changes.retired:
             take_over(run_of(folder, held), changes)
         for job in plan.jobs:
-            ask_anew(folder, held.plan, job, tell)
+            ask_anew(folder, held, job, tell)
     return run_of(folder, held)
 
 
-def ask_anew(folder: Path, plan: Plan, job: Job, tell: Tell) -> None:
+def ask_anew(folder: Path, held: PlanFile, job: Job, tell: Tell) -> None:
     """Let a job that was there ask for what the plan says now."""
     path = folder / job.folder / JOB
     # Mostly nothing differs, and thousands of files need not be written.
     asked = document(path, Asked, "written anew")
     if asked is None:
-        write_jobs(folder, plan, {job.name})
+        write_jobs(folder, held.plan, {job.name}, held.cwd)
         return
     reads = job.config.get("reads") if job.engine is None else None
-    wanted = Asked(job.resources, reads, plan.lost_at_most)
+    wanted = Asked(job.resources, reads, held.plan.lost_at_most)
     if asked != wanted:
         changed = asdict(wanted)
         del changed["identity"]
