@@ -5,13 +5,15 @@ on the same rows.
 
 The published shape (128 x 6, 1.6 M parameters), batches of 128 questions of all seven tasks, one
 thread. Both train on the same rows in the same order from the same weights; only tokens that are
-predicted are counted, by CPU seconds of the process. The Trainer needs the package accelerate,
-which nothing else here does.
+predicted are counted, by CPU seconds of the process. The two take turns, each time in a process of
+its own, so that what else the machine does falls on both alike. The Trainer needs the package
+accelerate, which nothing else here does.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import sys
 import tempfile
 import time
@@ -35,6 +37,7 @@ from engines.shared.geography.vocabulary import PADDING
 from engines.shared.training.optimizer import Flat
 
 BATCH, RATE, WARMUP = 128, 3e-4, 2
+TRAINER, ENGINE = "transformers' Trainer", "engine"
 
 
 def make_data(folder: Path, rows: int) -> Path:
@@ -135,30 +138,52 @@ def theirs(setting: Setting, order: Array, folder: Path) -> tuple[list[float], l
     return losses, np.diff(taken).tolist()
 
 
-def training(folder: Path, steps: int) -> None:
-    """Print tokens per CPU second of both, padding, and how far the losses are apart."""
-    made = make_data(folder / "data", max(1000, steps * BATCH // 7 + 1))
-    config = Config(data=str(made), steps=steps, warmup_steps=WARMUP, learning_rate=RATE)
+def one_side(name: str, folder: Path, steps: int) -> tuple[list[float], list[float]]:
+    """Losses and CPU seconds of every step of one of the two, in the present process."""
+    torch.set_num_threads(1)
+    setting, order = prepared(folder, steps)
+    if name == ENGINE:
+        return ours(setting, order)
+    return theirs(setting, order, folder)
+
+
+def prepared(folder: Path, steps: int) -> tuple[Setting, Array]:
+    """What both train with, and the order of the rows."""
+    config = Config(data=str(folder / "data"), steps=steps, warmup_steps=WARMUP, learning_rate=RATE)
     data = load(config)
     device, rates = torch.device("cpu"), torch.full((1, 1), RATE)
     setting = Setting(config, data, device, torch.float32, rates, 10**9, steps)
-    order = np.random.default_rng(0).permutation(len(data.train))[: steps * BATCH]
-    found = {
-        "transformers' Trainer": theirs(setting, order, folder),
-        "engine": ours(setting, order),
-    }
-    predicted = int(data.train.lengths[order].astype(np.int64).sum()) - len(order)
-    print(f"{count(config.shape):,} parameters, {steps} steps of {BATCH} questions")
-    waste(data.train, order)
-    print("| | tokens per CPU second (median step) | ratio |\n| --- | --- | --- |")
-    speeds = {}
-    for name, (_, seconds) in found.items():
-        speeds[name] = predicted / steps / float(np.median(seconds[1:]))
-        ratio = speeds[name] / speeds["transformers' Trainer"]
-        print(f"| {name} | {speeds[name]:,.0f} | {ratio:.2f} |")
-    curves = [np.array(losses) for losses, _ in found.values()]
-    apart = np.abs(curves[0] - curves[1])
-    first, last = (found["engine"][0][place] for place in (0, -1))
+    return setting, np.random.default_rng(0).permutation(len(data.train))[: steps * BATCH]
+
+
+def training(folder: Path, steps: int, rounds: int) -> None:
+    """Print tokens per CPU second of both, padding, and how far the losses are apart."""
+    make_data(folder / "data", max(1000, steps * BATCH // 7 + 1))
+    setting, order = prepared(folder, steps)
+    fresh = multiprocessing.get_context("spawn")
+    losses: dict[str, list[float]] = {}
+    seconds: dict[str, list[float]] = {TRAINER: [], ENGINE: []}
+    for turn in range(rounds):
+        for name, of_rounds in seconds.items():
+            own = folder / f"{name}-{turn}"
+            own.mkdir()
+            (own / "data").symlink_to(folder / "data")
+            with fresh.Pool(1) as pool:
+                losses[name], taken = pool.apply(one_side, (name, own, steps))
+            of_rounds.append(float(np.median(taken[1:])))
+    predicted = int(setting.data.train.lengths[order].astype(np.int64).sum()) - len(order)
+    print(f"{count(setting.config.shape):,} parameters, {steps} steps of {BATCH} questions")
+    waste(setting.data.train, order)
+    print("| | tokens per CPU second, median step of each round | ratio |\n| --- | --- | --- |")
+    ratios = np.array(seconds[TRAINER]) / np.array(seconds[ENGINE])
+    for name, ratio in (
+        (TRAINER, "1"),
+        (ENGINE, f"{np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f})"),
+    ):
+        speeds = ", ".join(f"{predicted / steps / one:,.0f}" for one in seconds[name])
+        print(f"| {name} | {speeds} | {ratio} |")
+    apart = np.abs(np.array(losses[TRAINER]) - np.array(losses[ENGINE]))
+    first, last = (losses[ENGINE][place] for place in (0, -1))
     print(f"loss {first:.4f} -> {last:.4f}; the two curves at most {apart.max():.1e} apart")
 
 
@@ -183,9 +208,10 @@ def main() -> int:
     """Print one table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, default=12)
-    torch.set_num_threads(1)
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        training(Path(folder), parser.parse_args().steps)
+        training(Path(folder), asked.steps, asked.rounds)
     return 0
 
 

@@ -139,9 +139,10 @@ def until(folder: Path, met: Callable[[Rows], bool], seconds: float = 240) -> Ro
     """Ask for the status until it is so; returns the last answer."""
     deadline = time.monotonic() + seconds
     while not met(found := jobs(folder)):
-        assert time.monotonic() < deadline, {
-            name: (job["state"], job["source"], job["reason"]) for name, job in found.items()
-        }
+        assert time.monotonic() < deadline, "\n".join(
+            f"{name}: {job['state']} by {job['source']} {job['reason']}"
+            for name, job in found.items()
+        )
         time.sleep(0.3)
     return found
 

@@ -202,7 +202,7 @@ def test_merged_adapters_and_whole_models_in_turn_say_what_they_were_trained_to(
 
 @pytest.mark.engine
 @pytest.mark.long
-def test_an_adapter_of_a_llama_scores_several_prompts_at_once(tmp_path):
+def test_a_llama_scores_several_prompts_at_once_with_an_adapter_and_without(tmp_path):
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -226,10 +226,13 @@ def test_an_adapter_of_a_llama_scores_several_prompts_at_once(tmp_path):
     settings = SamplerSettings(seed=0, max_model_len=128, adapter_rank=4, threads=1)
     sampler = VllmSampler(folder, settings)
     prompts = [list(range(40, 82)), [7, 8, 9, 10, 11, 12, 13, 14, 15]]
-    found = sampler.prompts_logprobs(prompts, one.folder)
-    for prompt, said in zip(prompts, found, strict=True):
-        ids = torch.tensor([prompt])
-        with torch.no_grad():
-            logprobs = model(ids).logits[0, :-1].log_softmax(-1)
-        expected = logprobs.gather(1, ids[0, 1:, None])[:, 0].tolist()
-        assert said == pytest.approx(expected, abs=1e-3)
+    of_base = sampler.prompts_logprobs(prompts)
+    of_adapter = sampler.prompts_logprobs(prompts, one.folder)
+    plain = LlamaForCausalLM.from_pretrained(folder)
+    for scorer, found in ((plain, of_base), (model, of_adapter)):
+        for prompt, said in zip(prompts, found, strict=True):
+            ids = torch.tensor([prompt])
+            with torch.no_grad():
+                logprobs = scorer(ids).logits[0, :-1].log_softmax(-1)
+            expected = logprobs.gather(1, ids[0, 1:, None])[:, 0].tolist()
+            assert said == pytest.approx(expected, abs=1e-3)
