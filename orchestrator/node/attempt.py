@@ -167,8 +167,7 @@ class Attempt:
             known = {"$ORCH_OUT": files, "{checkpoint}": path, "{for_each}": followed or ""}
             return [*wrap, *(filled(word, known) for word in self.job["command"])]
         python = os.environ.get("ORCH_PYTHON") or sys.executable
-        engine = self.job["engine"]
-        # One of the user's own is a file and a function in it.
+        engine = self.job["engine"]  # one of the user's own is a file and a function in it
         program = ["engines.contract.own", engine] if ":" in engine else [f"engines.{engine}"]
         config = os.path.join(self.folder, "config.json")
         # -P: no file in the working folder may hide a module of the same name.
