@@ -68,6 +68,12 @@ NO_OPTIONS = Options()
 """What a stage has that leaves everything to the profile."""
 
 
+def is_own_engine(engine: str | None) -> bool:
+    """Whether an engine is a file of the user's own, ``path/file.py:function``: the names of the
+    installed ones hold no colon."""
+    return engine is not None and ":" in engine
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One run of one engine."""
@@ -78,7 +84,8 @@ class Job:
     axes: dict[str, str | int | float | bool]
     """The point of the stage's matrix: ``{"arm": "pcgrad", "seed": 0}``."""
     engine: str | None
-    """``ppo`` for ``engines.ppo``; None for a user's command."""
+    """``ppo`` for ``engines.ppo``, ``path/file.py:function`` for one of the user's own; None for a
+    user's command."""
     command: tuple[str, ...] | None
     """Argument list of a user's command; None for an engine. Run in the folder where orch was
     called, as it is: no shell."""
@@ -111,6 +118,12 @@ class Job:
     def waits_for(self) -> tuple[str, ...]:
         """Names of all jobs that must be over before this one starts."""
         return self.after if self.canary is None else (*self.after, self.canary)
+
+    @property
+    def is_users(self) -> bool:
+        """Whether its program is the user's, a command or an engine of their own: it lies where
+        orch was called, or in the copy of that folder."""
+        return self.engine is None or is_own_engine(self.engine)
 
     def running_of(self, members: int) -> int:
         """How many of so many jobs in one allocation run at a time."""

@@ -44,6 +44,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ENGINES = sorted(
     ".".join(path.parent.relative_to(ROOT / "engines").parts)
     for path in (ROOT / "engines").rglob("__main__.py")
+    # It runs the engines of others, whose configs are theirs.
+    if path.parent.name != "own"
 )
 """Every program below ``engines``, also one inside another's package."""
 

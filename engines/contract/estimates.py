@@ -27,7 +27,9 @@ class Estimates(Protocol):
 
 
 def estimates_of(engine: str) -> Estimates | None:
-    """The estimates of an installed engine; None if it has none."""
+    """The estimates of an installed engine; None if it has none, as those of a user's own."""
+    if ":" in engine:
+        return None
     name = f"engines.{engine}.estimates"
     # Not by catching ImportError: one inside an existing module would pass for "has none".
     if importlib.util.find_spec(name) is None:

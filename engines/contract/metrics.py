@@ -46,11 +46,14 @@ METRICS: dict[str, Metric] = {
     "truncated_rate": share("share of samples that hit the token limit", False),
     "response_tokens": Metric("mean length of a response", "tokens", 0.0, None, None),
     # Trainings by reinforcement learning.
+    # Without ends: a function of the user's own may give any number.
     "validation_reward_mean": Metric(
-        "mean over tasks of the mean validation reward", "reward", 0.0, 1.0, True
+        "mean over tasks of the mean validation reward", "reward", None, None, True
     ),
-    "validation_reward": Metric("mean validation reward of one task", "reward", 0.0, 1.0, True),
-    "train_reward_mean": Metric("mean reward of the rollouts of a step", "reward", 0.0, 1.0, True),
+    "validation_reward": Metric("mean validation reward of one task", "reward", None, None, True),
+    "train_reward_mean": Metric(
+        "mean reward of the rollouts of a step", "reward", None, None, True
+    ),
     "conflict_rate": share(
         "share of task pairs whose gradients have a negative inner product", False
     ),

@@ -19,8 +19,10 @@ from engines.contract.config import (
     keys_that_decide,
 )
 from engines.contract.files import there
+from engines.contract.words import near
 from engines.evaluation.suite import PlannedSuite, Settings, Suite, is_file, load_suite, planned
 from engines.shared.scoring.own import OwnScorer
+from engines.shared.scoring.rewards import with_sources
 
 
 class Config(EngineConfig):
@@ -31,9 +33,10 @@ class Config(EngineConfig):
     models: CheckpointsSource | str = Field(json_schema_extra=IS_PATH)
     """Checkpoints of a job, or one Hugging Face folder."""
     data: str | dict[str, str] = Field(json_schema_extra=IS_PATH)
-    """A folder with ``<task>.test.parquet`` or benchmark files under their authors' names (see the
-    how-to); or task -> file. With ``suite``: the folder of its files, or a data set on the Hugging
-    Face hub, such as ``LLM360/guru-RL-92k``."""
+    """A folder with ``<task>.test.parquet``, ``<task>.test.jsonl`` (a question and its answer on
+    each line) or benchmark files under their authors' names (see the how-to); or task -> file. With
+    ``suite``: the folder of its files, or a data set on the Hugging Face hub, such as
+    ``LLM360/guru-RL-92k``."""
     suite: str | None = Field(default=None, json_schema_extra=IS_PATH)
     """``guru-online``, ``guru-offline``, or the path of a YAML file of your own: which tasks there
     are, and how each is sampled."""
@@ -42,6 +45,14 @@ class Config(EngineConfig):
     nothing that was launched before."""
     tasks: list[str] | None = None
     """Only these tasks; None is all."""
+    reward: str | dict[str, str] | None = None
+    """Who judges the answers, for all tasks or task -> who: ``rewards.py:score``, a function of
+    your own in a file below the working folder (see the how-to), or one of ours, such as
+    ``mathematics``. Other tasks are judged as the suite says, or by the scorer of each row's data
+    source."""
+    planned_scorers: dict[str, OwnScorer] = Field(default_factory=dict)
+    """The files of ``reward`` as they were; the planner fills it in, so that an edit changes
+    nothing that was launched before."""
     samples_per_prompt: int | None = Field(default=None, ge=1)
     """Samples of each problem, for all tasks; None is what the suite says, 1 without a suite."""
     temperature: float | None = Field(default=None, ge=0)
@@ -103,6 +114,29 @@ class Config(EngineConfig):
             return values  # the next check says that it is missing
         return {**values, "planned_suite": planned(name).model_dump()}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _reward_as_it_is(cls, values: Any) -> Any:
+        """Takes in the files of the users' own functions, unless that was done."""
+        return with_sources(values)
+
+    @model_validator(mode="after")
+    def _reward_of_tasks(self) -> Config:
+        """A scorer for a task that is not there, or that judges what a published one is to, is told
+        before anything is submitted."""
+        named = self.reward if isinstance(self.reward, dict) else {}
+        # Which tasks a folder or a suite has is asked elsewhere.
+        known = self.data if isinstance(self.data, dict) and self.suite is None else named
+        for task in named:
+            if task not in known:
+                raise ConfigError(f"reward: there is no task '{task}'{near(task, known)}")
+        if self.scoring == "guru" and self.planned_scorers:
+            raise ConfigError(
+                f"scoring: guru: reward names {', '.join(self.planned_scorers)}, of which there is "
+                "no published version; leave it out, or take scoring: strict"
+            )
+        return self
+
     @model_validator(mode="after")
     def _tasks_of_the_suite(self) -> Config:
         """A suite's name and the tasks named of it are checked before anything is submitted."""
@@ -110,12 +144,14 @@ class Config(EngineConfig):
         if self.suite is None or (is_file(self.suite) and self.planned_suite is None):
             return self
         known = self.whole_suite().tasks
-        unknown = [task for task in self.tasks or [] if task not in known]
-        if unknown:
-            raise ConfigError(
-                f"tasks: the suite {self.suite} has no {', '.join(unknown)}; it has "
-                f"{', '.join(known)}"
-            )
+        named = list(self.reward) if isinstance(self.reward, dict) else []
+        for key, tasks in (("tasks", self.tasks or []), ("reward", named)):
+            unknown = [task for task in tasks if task not in known]
+            if unknown:
+                raise ConfigError(
+                    f"{key}: the suite {self.suite} has no {', '.join(unknown)}; it has "
+                    f"{', '.join(known)}"
+                )
         if self.scoring == "guru":
             self.refuse_own_scorers()
         return self
@@ -125,7 +161,7 @@ class Config(EngineConfig):
         among those of the published scorer would look like published ones."""
         suite = self.whole_suite()
         for task in self.tasks or suite.tasks:
-            scorer = suite.settings(task).scorer
+            scorer = self.scorer_of(task, suite.settings(task).scorer)
             if scorer in self.own_scorers():
                 raise ConfigError(
                     f"scoring: guru: {task} is judged by {scorer}, of which there is no published "
@@ -134,7 +170,13 @@ class Config(EngineConfig):
 
     def own_scorers(self) -> dict[str, OwnScorer]:
         """The users' own scorers, by name."""
-        return self.planned_suite.scorers if self.planned_suite is not None else {}
+        of_suite = self.planned_suite.scorers if self.planned_suite is not None else {}
+        return {**of_suite, **self.planned_scorers}
+
+    def scorer_of(self, task: str, otherwise: str | None) -> str | None:
+        """Who judges a task: as ``reward`` says, else as the suite does."""
+        named = self.reward.get(task) if isinstance(self.reward, dict) else self.reward
+        return named or otherwise
 
     def whole_suite(self) -> Suite:
         """The suite, as it was when the evaluation was planned."""
@@ -159,7 +201,7 @@ class Config(EngineConfig):
         return {key: values[key] for key in keys_that_decide(type(self)) if key not in MAY_DIFFER}
 
 
-MAY_DIFFER = ("models", "data", "seed", "planned_suite")
+MAY_DIFFER = ("models", "data", "seed", "planned_suite", "reward", "planned_scorers")
 """Keys that decide the result and may differ between evaluations that are compared: the models are
 what is compared, that the problems are the same is seen from their ids, and what a suite's file
-said of the sampling stands in the facts of each task."""
+said of the sampling stands in the facts of each task, as does who judged it."""

@@ -10,7 +10,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from engines.evaluation.config import Config
 from engines.evaluation.suite import PLAIN, Settings, Suite, Task, changed
 from engines.shared.data.benchmarks import KNOWN_FILES
 from engines.shared.data.preparation import file_hash, hub_folder
-from engines.shared.data.problem_files import read_problems
+from engines.shared.data.problem_files import IN_FOLDERS, read_problems, split_of
 from engines.shared.data.problems import Problem, prompt_token_ids
 from engines.shared.model_shapes import refusals
 
@@ -145,8 +145,11 @@ def task_files(config: Config) -> list[TaskFile]:
             f"data: {config.data}: no test file for {missing if files else 'any task'}; "
             f"there are {sorted(files)}"
         )
+    unknown = set(config.reward if isinstance(config.reward, dict) else ()) - files.keys()
+    if unknown:
+        raise ConfigError(f"reward: there is no task {sorted(unknown)}; there are {sorted(files)}")
     settings = changed(PLAIN, config.over())
-    return [TaskFile(task, files[task], settings) for task in wanted]
+    return [judged(config, TaskFile(task, files[task], settings)) for task in wanted]
 
 
 def files_without_suite(data: str | dict[str, str]) -> dict[str, Path]:
@@ -154,10 +157,7 @@ def files_without_suite(data: str | dict[str, str]) -> dict[str, Path]:
     if isinstance(data, dict):
         return {task: Path(path) for task, path in data.items()}
     folder = Path(data)
-    files = {
-        path.name.removesuffix(".test.parquet"): path
-        for path in sorted(folder.glob("*.test.parquet"))
-    }
+    files = split_of(folder, "test")
     for task, name in KNOWN.items():
         if (folder / name).is_file():
             files[task] = folder / name
@@ -183,10 +183,17 @@ def files_of_suite(config: Config, suite: Suite) -> list[TaskFile]:
     for task, path in paths.items():
         entry = entries[task]
         settings = changed(suite.settings(task), config.over())
-        own = config.own_scorers().get(settings.scorer or "")
-        scorer = own.label if own is not None else settings.scorer
-        files.append(TaskFile(task, path, settings, entry.rows, entry.domain, entry.group, scorer))
+        file = TaskFile(task, path, settings, entry.rows, entry.domain, entry.group)
+        files.append(judged(config, file))
     return files
+
+
+def judged(config: Config, file: TaskFile) -> TaskFile:
+    """A task's file with who judges it."""
+    name = config.scorer_of(file.task, file.settings.scorer)
+    own = config.own_scorers().get(name or "")
+    label = own.label if own is not None else name
+    return replace(file, settings=changed(file.settings, {"scorer": name}), scorer=label)
 
 
 def mapped(files: dict[str, str], entries: dict[str, Task]) -> dict[str, Path]:
@@ -220,7 +227,7 @@ def in_folder(folder: Path, entries: dict[str, Task]) -> dict[str, Path]:
     names = sorted(
         path.name
         for path in folder.iterdir()
-        if path.suffix == ".parquet" or path.name in KNOWN_FILES
+        if path.name.endswith(IN_FOLDERS) or path.name in KNOWN_FILES
     )
     files: dict[str, Path] = {}
     # Errors are collected: a suite of 19 files should not take 19 tries to complete.
@@ -288,8 +295,8 @@ def unread(folder: Path, entry: Task) -> str:
     if not fitting:
         return ""
     return (
-        f" ({fitting[0]} is no .parquet file; write its rows to one, with the columns data_source, "
-        "prompt and reward_model)"
+        f" ({fitting[0]} is neither a .parquet nor a .jsonl file; write its rows to one, such as "
+        'lines of {"question": ..., "answer": ...})'
     )
 
 

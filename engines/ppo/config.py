@@ -9,7 +9,6 @@ in host memory) is written out but has not been run on a GPU.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -17,7 +16,8 @@ from pydantic import Field, model_validator
 from engines.contract.checkpoints import CheckpointSource
 from engines.contract.config import DECIDES_NO_RESULT, IS_PATH, EngineConfig
 from engines.contract.words import near
-from engines.shared.scoring.own import OwnScorer, sources_of
+from engines.shared.scoring.own import OwnScorer
+from engines.shared.scoring.rewards import with_sources
 
 KEEP_STATES = 2
 """Newest checkpoints that keep their optimizer state (twice the size of the model)."""
@@ -78,6 +78,17 @@ class EarlyStopping(EngineConfig):
     """An improvement is more than this above the best mean reward so far."""
 
 
+def under_its_name(values: Any) -> Any:
+    """A config in which an earlier version called ``reward`` ``scorers``."""
+    if not isinstance(values, dict) or "scorers" not in values:
+        return values
+    if values.get("reward") is not None:
+        raise ValueError("scorers is called reward now, and both are given; leave scorers out")
+    others = {key: value for key, value in values.items() if key != "scorers"}
+    # Nobody named is what an empty mapping meant.
+    return {**others, "reward": values["scorers"] or None}
+
+
 class Config(EngineConfig):
     """What a training run is. Every random choice hangs on ``seed``."""
 
@@ -86,24 +97,25 @@ class Config(EngineConfig):
     model: str | CheckpointSource = Field(json_schema_extra=IS_PATH)
     """Hugging Face folder to start from, or a checkpoint of another job."""
     data: str | dict[str, str | list[str]] = Field(json_schema_extra=IS_PATH)
-    """Training problems: a folder with ``<task>.train.parquet``, or one file or several per
-    task."""
+    """Training problems: a folder with ``<task>.train.parquet`` or ``.jsonl`` (a question and its
+    answer on each line), or one file or several per task."""
     validation_data: str | dict[str, str | list[str]] = Field(json_schema_extra=IS_PATH)
-    """Validation problems: a folder with ``<task>.validation.parquet``, or one file or several per
-    task (the same tasks)."""
+    """Validation problems: a folder with ``<task>.validation.parquet`` or ``.jsonl``, or one file
+    or several per task (the same tasks)."""
     test_data: str | dict[str, str | list[str]] | None = Field(
         default=None, json_schema_extra=IS_PATH
     )
-    """What the evaluation uses; none of it may be trained on. A folder with ``<task>.test.parquet``
-    or benchmark files, or one file or several per task."""
+    """What the evaluation uses; none of it may be trained on. A folder with
+    ``<task>.test.parquet``, ``<task>.test.jsonl`` or benchmark files, or one file or several per
+    task."""
     allow_test_data: bool = False
     """Train on problems of ``test_data`` all the same; results and report then say how many."""
-    scorers: dict[str, str] = Field(default_factory=dict)
-    """Task -> who judges its answers: ``my_module:score``, a function of your own in the working
-    folder (see the how-to), or one of ours, such as ``mathematics``. Tasks that are not named are
-    judged by the scorer of each row's data source."""
+    reward: str | dict[str, str] | None = None
+    """Who judges the answers, for all tasks or task -> who: ``rewards.py:score``, a function of
+    your own in a file below the working folder (see the how-to), or one of ours, such as
+    ``mathematics``. Other tasks are judged by the scorer of each row's data source."""
     planned_scorers: dict[str, OwnScorer] = Field(default_factory=dict)
-    """The modules of ``scorers`` as they were; the planner fills it in, so that an edit changes
+    """The files of ``reward`` as they were; the planner fills it in, so that an edit changes
     nothing that was launched before."""
     lora: LowRank | None = None
     """Train adapters of low rank instead of the whole model; samplers and checkpoints get them
@@ -241,28 +253,23 @@ class Config(EngineConfig):
 
     @model_validator(mode="before")
     @classmethod
-    def _scorers_as_they_are(cls, values: Any) -> Any:
-        """Takes in the modules of the users' own scorers, unless that was done."""
-        # What is no config, or has no scorers of the right type, is for the checks of the types.
-        if not isinstance(values, dict) or not isinstance(values.get("scorers"), dict):
-            return values
-        named = values["scorers"]
-        if not all(isinstance(name, str) for name in named.values()):
-            return values
-        planned = values.get("planned_scorers") or {}
-        missing = {task: name for task, name in named.items() if name not in planned}
-        found = sources_of(missing, [Path()])
-        plain = {name: own.model_dump() for name, own in found.items()}
-        return {**values, "planned_scorers": {**planned, **plain}}
+    def _reward_as_it_is(cls, values: Any) -> Any:
+        """Takes in the files of the users' own functions, unless that was done."""
+        return with_sources(under_its_name(values))
 
     @model_validator(mode="after")
-    def _scorers_of_tasks(self) -> Config:
+    def _reward_of_tasks(self) -> Config:
         """A scorer for a task that the data do not have is told before anything is submitted."""
         # Which tasks a folder has is known only where it lies.
-        for task in self.scorers:
+        named = self.reward if isinstance(self.reward, dict) else {}
+        for task in named:
             if isinstance(self.data, dict) and task not in self.data:
-                raise ValueError(f"scorers: there is no task '{task}'{near(task, self.data)}")
+                raise ValueError(f"reward: there is no task '{task}'{near(task, self.data)}")
         return self
+
+    def scorer_of(self, task: str) -> str | None:
+        """Who judges a task; None: the scorer of each row's data source."""
+        return self.reward.get(task) if isinstance(self.reward, dict) else self.reward
 
     @model_validator(mode="after")
     def _fits(self) -> Config:

@@ -104,7 +104,10 @@ def ranks_of(config: Config, run: Training, gpus: int, stop: Stop) -> Iterator[R
 def scoring_pool(config: Config) -> ScoringPool:
     """The processes that judge the answers."""
     return ScoringPool(
-        config.scoring_workers, config.scoring_seconds, scorers=config.planned_scorers
+        config.scoring_workers,
+        config.scoring_seconds,
+        scorers=config.planned_scorers,
+        any_number=True,
     )
 
 

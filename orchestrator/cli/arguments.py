@@ -79,6 +79,23 @@ JobsOfRun = Annotated[
         autocompletion=completion.targets,
     ),
 ]
+JobsOfRecordedRun = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN[:JOB]",
+        help="experiment (its newest run), experiment/run, or a run's folder; :JOB is a job or "
+        "stage.",
+        autocompletion=completion.targets,
+    ),
+]
+RepeatedJobs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--job",
+        help="Only this job or stage, with what the jobs before it have left. May be repeated.",
+        autocompletion=completion.jobs,
+    ),
+]
 OnlyJobs = Annotated[
     list[str] | None,
     typer.Option(

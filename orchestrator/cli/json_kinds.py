@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
-from orchestrator.reproduction.diff import Difference
+from orchestrator.reproduction.differences import Difference
 from orchestrator.views.costs.hours import Cost
 from orchestrator.views.costs.usage import Used
 

@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING
 import engines
 from engines.contract.files import there
 from engines.contract.words import near
+from jobs.spec import is_own_engine
 from orchestrator.errors import DescriptionError
 
 if TYPE_CHECKING:
     from engines.contract.config import EngineConfig
 
+OWN = "engines.contract.own.engine"
+"""Loads the engines of users' own."""
 WHOLE = "full"
 """The experiment without a preset; the word stands in the run's name."""
 
@@ -66,8 +69,25 @@ def known_engines() -> list[str]:
     )
 
 
+def refusal(engine: str) -> str:
+    """Why a stage cannot have this engine, in words; empty if it can."""
+    if not is_own_engine(engine):
+        known = known_engines()
+        return "" if engine in known else f"unknown engine '{engine}'{near(engine, known)}"
+    try:
+        config_class(engine)
+    # The ConfigError of the engines, which would take pydantic to import.
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def config_class(engine: str) -> type[EngineConfig]:
-    """The ``Config`` of a known engine; its import is light."""
+    """The ``Config`` of an engine; its import is light. ConfigError for one of the user's own that
+    cannot be loaded."""
+    if is_own_engine(engine):
+        own: type[EngineConfig] = importlib.import_module(OWN).own_engine(engine).config
+        return own
     kind: type[EngineConfig] = importlib.import_module(f"engines.{engine}").Config
     return kind
 
@@ -75,4 +95,7 @@ def config_class(engine: str) -> type[EngineConfig]:
 def warm_modules(engine: str) -> list[str]:
     """What a process may import once and then fork for each job of a pack
     (``engines.<name>.WARM``); nothing where that is not safe."""
+    # What a user's own file leaves running nobody knows.
+    if is_own_engine(engine):
+        return []
     return list(getattr(importlib.import_module(f"engines.{engine}"), "WARM", ()))

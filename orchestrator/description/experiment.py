@@ -20,7 +20,7 @@ from engines.contract.written.mistakes import Mistakes
 from engines.contract.written.nodes import LONGEST, Node, one_line
 from engines.contract.written.reading import read
 from engines.contract.written.tree import DEEPEST
-from orchestrator.description.catalogue import WHOLE, known_engines
+from orchestrator.description.catalogue import WHOLE, refusal
 from orchestrator.description.checking import checked, keys_of
 from orchestrator.description.joining.includes import read_joined
 from orchestrator.description.joining.variables import VARIABLES, with_variables
@@ -101,14 +101,10 @@ def read_stages(nodes: Node, mistakes: Mistakes) -> dict[str, Stage]:
     stages = {
         str(name): read_stage(str(name), node, mistakes) for name, node in nodes.value.items()
     }
-    engines = known_engines()
     for stage in stages.values():
-        if stage.engine is not None and stage.engine not in engines:
-            hint = near(stage.engine, engines)
-            mistakes.add(
-                stage.place("engine"),
-                f"stage '{stage.name}': unknown engine '{stage.engine}'{hint}",
-            )
+        text = refusal(stage.engine) if stage.engine is not None else ""
+        if text:
+            mistakes.add(stage.place("engine"), f"stage '{stage.name}': {text}")
     return stages
 
 

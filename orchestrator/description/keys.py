@@ -153,8 +153,9 @@ class StageFile(OptionsFile):
     # Absent is "", not None, as for other texts below: pydantic does not check defaults, so
     # `min_length` refuses what a person left empty, and `engine:` with nothing behind it is a
     # mistake.
-    engine: Annotated[str, Field(min_length=1, max_length=100), Must("be a name")] = ""
-    """The program each job of the stage runs: `ppo` stands for `python -m engines.ppo`."""
+    engine: Annotated[str, Field(min_length=1, max_length=300), Must("be a name")] = ""
+    """The program each job of the stage runs: `ppo` stands for `python -m engines.ppo`, and
+    `path/file.py:function` for an engine of your own."""
     command: Annotated[
         list[Scalar],
         BeforeValidator(arguments, json_schema_input_type=str | list[Scalar]),

@@ -58,7 +58,7 @@ def experiment_schema() -> Schema:
     stages["additionalProperties"] = {"$ref": "#/$defs/StageFile"}
     describe(stage, StageFile)
     engines = known_engines()
-    stage["properties"]["engine"]["enum"] = engines
+    stage["properties"]["engine"]["anyOf"] = [{"enum": engines}, OWN_ENGINE]
     # What the readers check by plain functions has to be said again in the words of a schema.
     stage["oneOf"] = [{"required": ["engine"]}, {"required": ["command"]}]
     stage["allOf"] = [config_of(engine) for engine in engines]
@@ -103,6 +103,10 @@ REFERENCE: Schema = {
     },
     "oneOf": [{"required": ["of", "path"]}, {"required": ["of", "checkpoint"]}],
     "additionalProperties": False,
+}
+OWN_ENGINE: Schema = {
+    "description": "An engine of your own: path/file.py:function.",
+    "pattern": r"\.py:[A-Za-z_]\w*$",
 }
 OF_AXIS: Schema = {
     "description": "The job's value on an axis.",

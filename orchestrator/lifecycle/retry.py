@@ -18,22 +18,28 @@ from orchestrator.lifecycle.decide import Request
 from orchestrator.lifecycle.observe import Observation, resolve
 from orchestrator.lifecycle.refresh import decide_and_act, poll, quiet
 from orchestrator.lifecycle.retry_policy import again, refusal
+from orchestrator.lifecycle.reused.since import stale_lines
 from orchestrator.lifecycle.reused.taking import to_run_again
 from orchestrator.runs.documents.results import set_aside
 from orchestrator.runs.lookup import named
 from orchestrator.runs.record import FAILED, JobState, Record, Wait
+from orchestrator.runs.reuse import ledger
 from orchestrator.runs.rules import GRACE_SECONDS
 from orchestrator.runs.run import Run
 
 
-def launch(run: Run, tell: Tell = quiet) -> list[Record]:
+def launch(run: Run, tell: Tell = quiet, warn: Tell | None = None) -> list[Record]:
     """Submit every job that is neither done nor active, parents first; failed ones get a new
-    attempt if it may end otherwise. Returns all records."""
+    attempt if it may end otherwise. Returns all records. ``warn`` gets what has changed since jobs
+    ran that are done."""
     cluster = cluster_of(run)
     with run.lock():
         records, seen = poll_thoroughly(run, cluster, tell)
         if not run.plan.reuse:
             records = [to_run_again(run, one) if one.reused else one for one in records]
+        if warn is not None:
+            for line in stale_lines(run, records):
+                warn(line)
         failed = {record.name for record in records if record.state in FAILED}
         chosen = failed - refused(run, records, failed, seen, tell)
         return submit_again(run, records, seen, cluster, chosen, tell)
@@ -108,7 +114,19 @@ def submit_again(
     for record in records:
         if record.name in chosen and record.state is JobState.WAITING:
             tell(f"is to run again: {record.name}: {record.reason}")
+    forget_unused_launch(run, records)
     return records
+
+
+def forget_unused_launch(run: Run, records: Sequence[Record]) -> None:
+    """Where nothing was submitted and nothing waits to be, the launch is none: what has run is what
+    earlier ones noted."""
+    if any(record.state is JobState.WAITING for record in records):
+        return
+    from orchestrator.runs.provenance.launches import forget_unused
+
+    used = {line.launch for line in ledger.read(run.folder) if not line.taken}
+    forget_unused(run.folder, used)
 
 
 def refused(

@@ -166,10 +166,11 @@ class Attempt:
             known = {"$ORCH_OUT": files, "{checkpoint}": path, "{for_each}": followed or ""}
             return [*wrap, *(filled(word, known) for word in self.job["command"])]
         python = os.environ.get("ORCH_PYTHON") or sys.executable
-        engine = f"engines.{self.job['engine']}"
+        engine = self.job["engine"]  # one of the user's own is a file and a function in it
+        program = ["engines.contract.own", engine] if ":" in engine else [f"engines.{engine}"]
         config = os.path.join(self.folder, "config.json")
         # -P: no file in the working folder may hide a module of the same name.
-        return [*wrap, python, "-P", "-u", "-m", engine, config, "--out", self.out]
+        return [*wrap, python, "-P", "-u", "-m", *program, config, "--out", self.out]
 
     def environment(self, temporary: str) -> dict[str, str]:
         """The program's environment: engines come from the copy, also in processes that they start;

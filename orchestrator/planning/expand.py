@@ -22,7 +22,7 @@ from jobs.gates import Condition
 from jobs.searches import Search
 from jobs.spec import Chain, Job, Replaced
 from jobs.stages import Point, fill, identity, placeholders
-from orchestrator.description.catalogue import config_class, known_engines
+from orchestrator.description.catalogue import config_class, refusal
 from orchestrator.description.checking import Tell
 from orchestrator.description.engine_config import validate, wants_results
 from orchestrator.description.gate_reader import GateSpec, Judged, check_metric, resolve
@@ -80,8 +80,8 @@ def chains_of(stages: Sequence[Stage]) -> dict[str, Chain]:
     found = {}
     for stage in stages:
         does = counts = ""
-        if stage.engine in known_engines():
-            kind = config_class(str(stage.engine))
+        if stage.engine is not None and not refusal(stage.engine):
+            kind = config_class(stage.engine)
             does, counts = kind.DOES, kind.COUNTS
         # A job after the best of several is none of a chain.
         for_each = "" if stage.best is not None else stage.for_each or ""
@@ -225,7 +225,7 @@ def engine_of(stage: Stage, mistakes: Mistakes) -> type[BaseModel] | None:
 
     if stage.engine is None:
         return None
-    if stage.engine not in known_engines():
+    if refusal(stage.engine):
         return None  # told when the file was read
     kind = config_class(stage.engine)
     for axis, entry in stage.matrix.items():

@@ -7,21 +7,19 @@ function of each kind of difference yields them; ``differences`` puts them toget
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 from rich.text import Text
 
 from orchestrator.planning.plan import RUN, moved
+from orchestrator.reproduction.code import Both, newest_launch, of_code
+from orchestrator.reproduction.differences import Difference, cut_short, unequal
 from orchestrator.runs.documents.reading import mapping
-from orchestrator.runs.provenance.code_copies import CODE, changed_files
-from orchestrator.runs.provenance.launches import kept, launches
 from orchestrator.runs.run import Run
 from orchestrator.scores.results import gather
 from orchestrator.views.tables.columns import Column, Kind
@@ -34,19 +32,6 @@ CELL_LETTERS = 80
 """Longer values are cut in the table."""
 
 
-@dataclass(frozen=True)
-class Difference:
-    """One thing that differs."""
-
-    what: str
-    """jobs, config, resources, gates, cluster, code, environment or results."""
-    where: str
-    """A stage or jobs, a file, or whose environment."""
-    key: str
-    a: Any
-    b: Any
-
-
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:
     """Nested mappings as dotted keys."""
     # An empty mapping is a value: it differs from a key that is not there.
@@ -56,14 +41,6 @@ def flat(value: Any, prefix: str = "") -> dict[str, Any]:
     for key, below in value.items():
         leaves |= flat(below, f"{prefix}.{key}" if prefix else str(key))
     return leaves
-
-
-def unequal(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Keys whose values differ, with both; None where there is none."""
-    for key in {**a, **b}:
-        # A key that is absent differs from one whose value is None.
-        if (key in a) != (key in b) or a.get(key) != b.get(key):
-            yield key, a.get(key), b.get(key)
 
 
 def of_jobs(a: Run, b: Run) -> Iterator[Difference]:
@@ -93,8 +70,7 @@ def of_shared_jobs(a: Run, b: Run, stage: str, names: list[str], what: str) -> I
             jobs_with.setdefault(text, []).append(name)
             values[text] = difference
     for text, jobs in jobs_with.items():
-        more = f" and {len(jobs) - 2} more" if len(jobs) > 2 else ""
-        where = stage if len(jobs) == len(names) else ", ".join(jobs[:2]) + more
+        where = stage if len(jobs) == len(names) else cut_short(jobs)
         yield Difference(what, where, *values[text])
 
 
@@ -150,61 +126,6 @@ def gates_of(run: Run) -> dict[str, str]:
     return texts
 
 
-def of_code(a: Run, b: Run) -> Iterator[Difference]:
-    """Commit, uncommitted changes, and files of the kept code with the lines that they differ
-    by."""
-    launches_a, launches_b = launches(a.folder), launches(b.folder)
-    if not launches_a or not launches_b:
-        return
-    last_a, last_b = launches_a[-1], launches_b[-1]
-    yield from of_git(last_a, last_b)
-    if last_a["code"] != last_b["code"]:
-        yield from of_kept_code(a, b, last_a["code"], last_b["code"])
-    if last_a["work"] != last_b["work"]:
-        yield Difference("code", "work", "snapshot", last_a["work"], last_b["work"])
-
-
-def of_git(last_a: dict[str, Any], last_b: dict[str, Any]) -> Iterator[Difference]:
-    """Commit, branch, remote and uncommitted changes of two launches."""
-    git_a, git_b = last_a["git"] or {}, last_b["git"] or {}
-    for key in ("commit", "branch", "remote"):
-        if git_a.get(key) != git_b.get(key):
-            yield Difference("code", "git", key, git_a.get(key), git_b.get(key))
-    if kept(last_a, "changes.patch") != kept(last_b, "changes.patch"):
-        changed_a = "; ".join(git_a.get("changed", [])) or None
-        changed_b = "; ".join(git_b.get("changed", [])) or None
-        yield Difference("code", "git", "uncommitted changes", changed_a, changed_b)
-
-
-def of_kept_code(a: Run, b: Run, code_a: str, code_b: str) -> Iterator[Difference]:
-    """Files that differ between two copies of the code; only that they differ if they lie in
-    different folders of runs."""
-    # runs/<experiment>/<run>: the copies of the code lie beside the experiments.
-    root = a.folder.parent.parent
-    if b.folder.parent.parent != root:
-        yield Difference("code", "engines", "code", code_a, code_b)
-        return
-    for file in changed_files(root, code_a, code_b):
-        removed, added = lines_between(root / CODE / code_a / file, root / CODE / code_b / file)
-        yield Difference("code", file, "lines", f"-{removed}", f"+{added}")
-
-
-def lines_between(before: Path, after: Path) -> tuple[int, int]:
-    """How many lines are gone and how many have come."""
-    # n=0: no lines of context, so that only those that differ begin with a sign.
-    difference = list(difflib.unified_diff(lines_of(before), lines_of(after), n=0))
-    # Two lines of headings with the names of the files come first.
-    signs = [line[0] for line in difference[2:]]
-    return signs.count("-"), signs.count("+")
-
-
-def lines_of(path: Path) -> list[str]:
-    """The lines of a file; none if it is not there."""
-    if not path.exists():
-        return []
-    return path.read_bytes().decode(errors="replace").splitlines()
-
-
 def of_environment(a: Run, b: Run) -> Iterator[Difference]:
     """Python, driver, modules and packages: of orch, and of the first job of each stage that noted
     them."""
@@ -226,8 +147,8 @@ def of_environment(a: Run, b: Run) -> Iterator[Difference]:
 
 def orch_environment(run: Run) -> dict[str, Any]:
     """What the newest launch noted of the Python that orch ran in."""
-    noted = launches(run.folder)
-    return flat(noted[-1]["environment"] if noted else {})
+    noted = newest_launch(run)
+    return flat({} if noted is None else noted["environment"])
 
 
 def stage_environment(run: Run, stage: str) -> dict[str, Any] | None:
@@ -269,7 +190,7 @@ def differences(a: Run, b: Run) -> list[Difference]:
     return [
         *of_jobs(a, b),
         *of_settings(a, b),
-        *of_code(a, b),
+        *of_code(Both(a, b)),
         *of_environment(a, b),
         *of_results(a, b),
     ]

@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,9 +27,12 @@ from orchestrator.description.profile import Profile
 from orchestrator.errors import CheckError, OrchError, RunError
 from orchestrator.planning.plan import RUN, Plan, moved
 from orchestrator.planning.planner import make_plan
+from orchestrator.reproduction.differences import cut_short
+from orchestrator.reproduction.some_jobs import Again, rerun_jobs
 from orchestrator.runs.create import create_run
+from orchestrator.runs.lookup import named
 from orchestrator.runs.plan_file import read_plan
-from orchestrator.runs.provenance.code_copies import copy_launched
+from orchestrator.runs.provenance.code_copies import CODE, copy_launched
 from orchestrator.runs.provenance.launches import Tell, code_of, launches
 from orchestrator.runs.run import Run
 from orchestrator.scores.evolution import read_evolution
@@ -100,8 +104,11 @@ def without_folder(run: Run, source: Path) -> Plan:
     return dataclasses.replace(plan, jobs=tuple(jobs), source=source)
 
 
-def ask_launched_code(run: Run, request: dict[str, Any]) -> dict[str, Any]:
-    """The answer of ``main`` below, in a process with the engines that the run was launched with.
+def ask_launched_code(
+    run: Run, request: dict[str, Any], copy: Path | None = None
+) -> dict[str, Any]:
+    """The answer of ``main`` below, in a process with the engines that the run was launched with,
+    or with those of another ``copy``.
 
     Raises:
         CheckError: The description is wrong.
@@ -110,7 +117,8 @@ def ask_launched_code(run: Run, request: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as first:
         # The copy itself has a part of orchestrator/ too, which is not to stand before the whole
         # one, so that a folder with its engines alone comes first.
-        (Path(first) / "engines").symlink_to(code_of(run.folder).folder / "engines")
+        copy = copy or code_of(run.folder).folder
+        (Path(first) / "engines").symlink_to(copy / "engines")
         places = [first, str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         done = subprocess.run(
             [sys.executable, "-P", "-m", "orchestrator.reproduction.rerun"],
@@ -185,6 +193,41 @@ def rerun(
         made = create_run(plan, profile, root, tell, suffix, kept_code)
     code = "the code it was launched with" if launched else "the present code"
     tell(f"{made.name}: {run.name} once more, with {code}")
+    return made
+
+
+def rerun_some(
+    run: Run,
+    root: Path,
+    names: Sequence[str],
+    profile: Profile | None,
+    launched: bool,
+    tell: Tell,
+) -> Run:
+    """Make a run of some jobs of another one, with what those before them have left; nothing is
+    submitted. Arguments and errors as of ``rerun``; RunError too if one of them has not run."""
+    profile = profile or run.profile
+    wanted = named(run, names) or set()
+
+    def problems(plan: Plan, code: str | None) -> list[str]:
+        if code is None:
+            return check(plan, profile, runs=root)
+        settings = {"profile": dataclasses.asdict(profile), "runs": str(root)}
+        request = {"plan": plan.to_json(), **settings}
+        found: list[str] = ask_launched_code(run, request, root / CODE / code)["problems"]
+        return found
+
+    again = Again(run=run, names=frozenset(wanted), root=root, profile=profile, check=problems)
+    with where_launched(run):
+        folder, suffix = new_folder(root, run.plan)
+        try:
+            made = rerun_jobs(again, folder, suffix, launched, tell)
+        except OrchError:
+            # Nothing was submitted: a folder without a plan would only be in the way.
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    code = "what ran" if launched else "the present code"
+    tell(f"{made.name}: {cut_short(sorted(wanted))} of {run.name} once more, with {code}")
     return made
 
 

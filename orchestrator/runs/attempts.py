@@ -25,6 +25,7 @@ from orchestrator.runs.choices.files import settle
 from orchestrator.runs.choices.rounds import at_point, points_of
 from orchestrator.runs.documents.job_files import CONFIG, JOB, is_whole, write_jobs
 from orchestrator.runs.documents.reading import mapping
+from orchestrator.runs.plan_file import read_plan, write_plan
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import Run
 
@@ -36,6 +37,8 @@ def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
         jobs: with what these attempts ask for, which may be more than the plan says.
         records: of the same jobs.
     """
+    if run.moved:
+        settle_here(run)
     # Everything a node reads is there before sbatch runs: the job may start at once.
     work = run.code().work
     points = points_of(run, {job.stage for job in jobs})
@@ -44,7 +47,7 @@ def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
         chosen = settle(run, job) if job.name in run.plan.choices else None
         # The first attempt follows the launch that wrote them; later ones mend what was damaged.
         if record.attempt > 1 and not is_whole(run.folder, job):
-            write_jobs(run.folder, run.plan, {job.name})
+            write_jobs(run.folder, run.plan, {job.name}, run.cwd)
         update_job_file(run, at_point(run, job, points), record, work, chosen)
         attempt = f"{run.folder}/{record.folder}/attempt-{record.attempt}"
         make_attempt_folder(attempt)
@@ -53,6 +56,16 @@ def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
     # `3fa9..._4+1`.
     if records[0].token != records[0].parsed_token.head:
         write_members(run, jobs[0], records)
+
+
+def settle_here(run: Run) -> None:
+    """Write the paths of a run that was moved as they are here, for its nodes and for all that open
+    it from now on."""
+    held = read_plan(run.folder)
+    # Of several batches the first one does it.
+    if held.moved:
+        write_jobs(run.folder, held.plan, cwd=held.cwd)
+        write_plan(run.folder, held)
 
 
 def update_job_file(
@@ -71,7 +84,7 @@ def update_job_file(
             write_json(run.job_folder(job) / CONFIG, job.config)
     if job.resources != run.by_name[job.name].resources:
         changed["resources"] = asdict(job.resources)
-    if work is not None and job.command is not None:
+    if work is not None and job.is_users:
         changed["cwd"] = str(work)
     if chosen is not None:
         changed |= following(run, job, chosen)
@@ -79,7 +92,7 @@ def update_job_file(
         path = run.job_folder(job) / JOB
         known = mapping(path, "written anew")
         if known is None:
-            write_jobs(run.folder, run.plan, {job.name})
+            write_jobs(run.folder, run.plan, {job.name}, run.cwd)
             known = mapping(path, "written anew") or {}
         write_json(path, {**known, **changed})
 

@@ -126,30 +126,32 @@ def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:
         changes = changed_jobs(open_run(folder), held.plan)
         refuse_active(changes)
         note(folder, plan, Path(run.cwd), "launch", tell)
+        if held.moved:
+            write_jobs(folder, held.plan, cwd=held.cwd)
         if changes.new or changes.retired:
             # First: a kill behind it leaves no results that could be taken for other ones.
             set_aside(run, changes, held.plan, tell)
-            write_jobs(folder, held.plan, changes.new)
+            write_jobs(folder, held.plan, changes.new, held.cwd)
         write_settings(folder, held)
         write_plan(folder, held)
         if changes.new or changes.retired:
             take_over(run_of(folder, held), changes)
-        read = {job.name: ask_anew(folder, held.plan, job) for job in plan.jobs}
+        read = {job.name: ask_anew(folder, held, job) for job in plan.jobs}
         tell_read(read, tell)
     return run_of(folder, held)
 
 
-def ask_anew(folder: Path, plan: Plan, job: Job) -> list[str] | None:
+def ask_anew(folder: Path, held: PlanFile, job: Job) -> list[str] | None:
     """Let a job that was there ask for what the plan says now. What is wrong with the files of a
     finished one that were read again for that; None where none were."""
     path = folder / job.folder / JOB
     # Mostly nothing differs, and thousands of files need not be written.
     asked = document(path, Asked, "written anew")
     if asked is None:
-        write_jobs(folder, plan, {job.name})
+        write_jobs(folder, held.plan, {job.name}, held.cwd)
         return None
     reads = job.config.get("reads") if job.engine is None else None
-    wanted = Asked(job.resources, reads, plan.lost_at_most)
+    wanted = Asked(job.resources, reads, held.plan.lost_at_most)
     if asked != wanted:
         changed = asdict(wanted)
         del changed["identity"]

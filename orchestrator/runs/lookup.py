@@ -50,7 +50,8 @@ def run_of(folder: Path, held: PlanFile) -> Run:
             f"{folder / PLAN}: not a plan file (its profile: {error}): remove it, and orch launch "
             "the experiment again writes it anew"
         ) from error
-    run = Run(folder.resolve(), held.plan, cluster, held.uid, held.cwd, held.created)
+    here = folder.resolve()
+    run = Run(here, held.plan, cluster, held.uid, held.cwd, held.created, held.moved)
     show_points(run)
     return run
 

@@ -3,15 +3,24 @@ A job per line."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
 from orchestrator.errors import RunError
 from orchestrator.node.system import write_text
 from orchestrator.planning.plan import Plan, path_of
+from orchestrator.runs.copies.moved import (
+    based_anew,
+    folder_here,
+    is_elsewhere,
+    place_before,
+    uid_here,
+)
+from orchestrator.runs.documents.reading import document
 from orchestrator.runs.versions import refuse_newer
 
 NAME = "plan.json"
@@ -39,10 +48,66 @@ class PlanFile(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds."""
     version: int = 0
     """The number of its format; older files have none."""
+    folder: str = ""
+    """The run's folder, which the paths are written for; older files have none."""
+    moved: bool = False
+    """Whether the run lies elsewhere now; the file does not say it."""
+
+
+class Needs(TypedDict):
+    """What is read here of a job's ``job.json``."""
+
+    needs: dict[str, str]
 
 
 def read_plan(run_folder: Path) -> PlanFile:
-    """The plan file of a run. RunError if it is none, or a newer version has written it."""
+    """The plan file of a run, with the paths of the place where it lies now. RunError if it is
+    none, or a newer version has written it."""
+    held, here = written_plan(run_folder), run_folder.resolve()
+    before = place_before(held.plan, held.folder, here) or place_by_needs(held.plan, here)
+    if not is_elsewhere(before, here):
+        return held
+    uid_before = None
+    with contextlib.suppress(OSError, RunError):
+        uid_before = written_plan(Path(before)).uid
+    return msgspec.structs.replace(
+        held,
+        plan=based_anew(held.plan, before, here),
+        uid=uid_here(held.uid, uid_before, here),
+        cwd=folder_here(held.cwd, before, here),
+        folder=before,
+        moved=True,
+    )
+
+
+def place_by_needs(plan: Plan, here: Path) -> str:
+    """The folder that an older version made a run in, by what a job's files say that it needs; ""
+    if none says it."""
+    for job in plan.jobs:
+        if job.after:
+            found = document(here / job.folder / "job.json", Needs, "left out")
+            for folder in found["needs"].values() if found is not None else ():
+                return folder.partition("/jobs/")[0]
+    return ""
+
+
+class Place(msgspec.Struct):
+    """What tells where a plan file was written."""
+
+    folder: str = ""
+
+
+def written_for(run_folder: Path) -> str:
+    """The folder that a run's files were written for; "" where an older version wrote them, or none
+    can be read."""
+    try:
+        return msgspec.json.decode((run_folder / NAME).read_bytes(), type=Place).folder
+    except (OSError, msgspec.DecodeError):
+        return ""
+
+
+def written_plan(run_folder: Path) -> PlanFile:
+    """The plan file as it was written, wherever it lies now. Errors as of ``read_plan``."""
     path = run_folder / NAME
     content = path.read_bytes()
     try:
@@ -76,6 +141,7 @@ def write_plan(run_folder: Path, held: PlanFile) -> None:
         "uid": held.uid,
         "cwd": held.cwd,
         "created": held.created,
+        "folder": str(run_folder.resolve()),
     }
     # Put together by hand, so that every job has a line: indented JSON of ten thousand jobs is long
     # and slow to search.

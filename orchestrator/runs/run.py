@@ -78,6 +78,9 @@ class Run:
     cwd: str
     """Where orch was called: commands run there, relative paths in configs start there."""
     created: float
+    moved: bool = False
+    """Whether it lies elsewhere than its files say, whose paths are written anew before anything is
+    submitted."""
     by_name: dict[str, Job] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:

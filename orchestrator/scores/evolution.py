@@ -17,7 +17,9 @@ from pydantic import BaseModel, ConfigDict
 from jobs.stages import Point
 from orchestrator.errors import RunError
 from orchestrator.node.system import write_json
+from orchestrator.runs.copies.moved import is_elsewhere, paths_here
 from orchestrator.runs.documents.reading import content_of, decoded
+from orchestrator.runs.plan_file import written_for
 from orchestrator.runs.run import EVOLUTION
 
 START = "start"
@@ -150,7 +152,11 @@ def read_evolution(folder: Path) -> Evolution | None:
     """The evolution in a run folder; None if the run is none."""
     path = folder / EVOLUTION
     try:
-        return Evolution.model_validate(decoded(content_of(path), dict[str, Any]))
+        values = decoded(content_of(path), dict[str, Any])
+        before = written_for(folder)
+        if is_elsewhere(before, folder.resolve()):
+            values = paths_here(values, before, folder.resolve())
+        return Evolution.model_validate(values)
     except FileNotFoundError:
         return None
     except ValueError as error:

@@ -115,7 +115,7 @@ def others(run: Run, records: Sequence[Record]) -> list[dict[str, Any]]:
 def stages(run: Run, records: Sequence[Record]) -> list[dict[str, Any]]:
     """Each stage in the order of the plan: name, what it is of, what it comes after, whose results
     decide about it."""
-    parts = Parts(run, records)
+    of_stage = by_stage(records)
     told = []
     for box in stage_boxes(run, records):
         points = [run.by_name[one.name].axes for one in of_stage[box.name]]

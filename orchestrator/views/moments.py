@@ -5,6 +5,8 @@ In: seconds, moments, a record. Out: words. Pure. Called by the views.
 
 from __future__ import annotations
 
+import time
+
 from orchestrator.runs.record import JobState, Record
 from orchestrator.views.held import reason_of
 
@@ -57,3 +59,8 @@ def ago(moment: float, now: float) -> str:
     if ahead > SKEW_SECONDS:
         return f"{clock(ahead)} in the future"
     return f"{clock(max(0.0, -ahead))} ago"
+
+
+def stamp(seconds: float) -> str:
+    """A time stamp for people."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -23,7 +23,8 @@ from orchestrator.runs.reuse.bring import reused
 from orchestrator.runs.reuse.ledger import newest
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import OUTSIDE
-from orchestrator.views.moments import ago, clock, said_of
+from orchestrator.views.moments import ago, clock, said_of, stamp
+from orchestrator.views.ran.facts import ran_lines
 from orchestrator.views.status import progress_text, row
 
 SHOWN = 8
@@ -65,7 +66,7 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     if overridden is not None:
         lines.append(
             f"override: {overridden['decision']}, by {overridden['by']} at "
-            f"{moment(overridden['time'])}: {overridden['reason']}"
+            f"{stamp(overridden['time'])}: {overridden['reason']}"
         )
     key = run.plan.gate_keys.get(record.name)
     decided = None if key is None else load_decision(run, key)
@@ -75,6 +76,7 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
         lines += choice_lines(run, record)
     lines += search_lines(run, record)
     lines += reuse_lines(run, record)
+    lines += ran_lines(run, run.by_name[record.name])
     lines += parent_lines(run, record, {one.name: one for one in records})
     lines += problem_lines(run, record)
     # Asked of one job: of all of them, at every status, it would take long on NFS.
@@ -115,9 +117,9 @@ def reuse_lines(run: Run, record: Record) -> list[str]:
         told = reused(run.out_folder(record))
         if told is None:
             return [f"taken from: {record.reused}"]
-        ended = f", ended at {moment(told['ended'])}" if told["ended"] else ""
+        ended = f", ended at {stamp(told['ended'])}" if told["ended"] else ""
         return [
-            f"taken from: {record.reused}{ended}, on {moment(told['time'])}; its log: "
+            f"taken from: {record.reused}{ended}, on {stamp(told['time'])}; its log: "
             f"orch logs {record.reused}",
             "to run it here: orch launch with --fresh",
         ]
@@ -216,7 +218,7 @@ def choice_lines(run: Run, record: Record) -> list[str]:
     holds_now = "for good" if settled(run, record) else "until it is submitted"
     chosen = decided["chosen"] or "open"
     state = f", {holds_now}" if decided["chosen"] else ""
-    lines = [f"follows: {chosen}{state}, decided at {moment(decided['time'])}"]
+    lines = [f"follows: {chosen}{state}, decided at {stamp(decided['time'])}"]
     lines.append(f"  {run.plan.choices[record.name].asks}")
     for values in decided["findings"]:
         one = Finding.from_dict(values)
@@ -224,7 +226,7 @@ def choice_lines(run: Run, record: Record) -> list[str]:
         mark = " <- this one" if one.job == decided["chosen"] else ""
         lines.append(f"    {one.job}: {value}{f' ({one.file})' if one.file else ''}{mark}")
     for old in decided["history"][-EARLIER_DECISIONS:]:
-        lines.append(f"  before: {old['chosen']} at {moment(old['time'])}: {old['text']}")
+        lines.append(f"  before: {old['chosen']} at {stamp(old['time'])}: {old['text']}")
     return lines
 
 
@@ -240,7 +242,7 @@ def search_lines(run: Run, record: Record) -> list[str]:
         return [f"{head}, not drawn yet"]
     one = rounds[number - 1]
     values = values_text(point_of(job, points_of(run, [job.stage])))
-    lines = [f"{head}: {values}, drawn by {one.by} at {moment(one.time)}"]
+    lines = [f"{head}: {values}, drawn by {one.by} at {stamp(one.time)}"]
     if one.told:
         lines.append(f"  by the {search.asks} of {len(one.told)} points; each counts with its mean")
     for told in one.told:
@@ -254,7 +256,7 @@ def search_lines(run: Run, record: Record) -> list[str]:
 def gate_lines(decided: Kept) -> list[str]:
     """The decision, then each condition with the value of every job and its file, then earlier
     decisions."""
-    decision, when = decided["decision"], moment(decided["time"])
+    decision, when = decided["decision"], stamp(decided["time"])
     lines = [f"gate: {decision}, decided at {when}"]
     for entry in decided["inputs"]:
         condition = Condition.from_dict(entry["condition"])
@@ -264,7 +266,7 @@ def gate_lines(decided: Kept) -> list[str]:
         for finding in findings:
             lines.append(finding_line(condition, finding))
     for old in decided["history"][-EARLIER_DECISIONS:]:
-        lines.append(f"  before: {old['decision']} at {moment(old['time'])}: {old['text']}")
+        lines.append(f"  before: {old['decision']} at {stamp(old['time'])}: {old['text']}")
     return lines
 
 
@@ -276,8 +278,3 @@ def finding_line(condition: Condition, finding: Finding) -> str:
         value = f"{number_text(finding.value)}, {reached}"
     file = f" ({finding.file})" if finding.file else ""
     return f"    {finding.job}: {value}{file}"
-
-
-def moment(seconds: float) -> str:
-    """A time stamp for people."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -122,7 +122,10 @@ def draw_mean(axis: Any, seeds: Sequence[Series], key: str, colour: str, arm: st
         bands = [t_interval(at_step) for at_step in values]
         ends = [[band.low for band in bands], [band.high for band in bands]]
         # Student's interval knows no range: of two seeds it may reach beyond a share's 0 and 1.
-        low, high = np.clip(ends, METRICS[key].low, METRICS[key].high)
+        metric = METRICS[key]
+        lowest = -np.inf if metric.low is None else metric.low
+        highest = np.inf if metric.high is None else metric.high
+        low, high = np.clip(ends, lowest, highest)
         axis.fill_between(steps, low, high, color=colour, alpha=BAND, linewidth=0)
     axis.plot(steps, means, color=colour, linewidth=THICK, marker="o", markersize=DOT, label=arm)
     return means[-1]

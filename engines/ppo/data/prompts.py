@@ -92,9 +92,9 @@ def read_prompts(config: Config, model: Path) -> Prompts:
 def check_scorers(config: Config, train: Mapping[str, Sequence[Problem]]) -> None:
     """ConfigError if a scorer is named for a task that is not there, cannot be loaded here, or is
     missing for a problem whose data source we have none for."""
-    for task in config.scorers:
+    for task in config.reward if isinstance(config.reward, dict) else ():
         if task not in train:
-            raise ConfigError(f"scorers: there is no task '{task}'{near(task, train)}")
+            raise ConfigError(f"reward: there is no task '{task}'{near(task, train)}")
     for task, problems in train.items():
         try:
             for problem in problems:
@@ -113,12 +113,12 @@ def _read(
     source = config.data if split == "train" else config.validation_data
     files = data_files(source, split)
     if not files:
-        raise ConfigError(f"{source}: no <task>.{split}.parquet there")
+        raise ConfigError(f"{source}: no <task>.{split}.parquet and no <task>.{split}.jsonl there")
     limit = config.validation_limit if split == "validation" else None
     found: dict[str, list[Problem]] = {}
     left_out = 0
     for task, paths in files.items():
-        scorer = config.scorers.get(task)
+        scorer = config.scorer_of(task)
         problems = [one for path in paths for one in read_problems(path, scorer=scorer)]
         encoded = {
             problem.item_id: tuple(prompt_token_ids(problem, tokenizer)) for problem in problems

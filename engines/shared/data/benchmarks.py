@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.contract.config import ConfigError
-from engines.shared.data.literals import named
+from engines.shared.data.literals import named, once
 from engines.shared.data.problems import Problem, make_problem, user
 
 
@@ -49,11 +49,13 @@ def read_lines(path: Path) -> list[Any]:
 
 
 def parsed(text: str, where: str) -> Any:
-    """The value of a JSON text. ConfigError with ``where`` if it is none."""
+    """The value of a JSON text. ConfigError with ``where`` if it is none, or names a part twice."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return json.loads(text, object_pairs_hook=once)
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ConfigError(f"{where} is no JSON: {error}; the file may be cut off") from error
+    except ValueError as error:
+        raise ConfigError(f"{where} cannot be read: {error}") from error
 
 
 def as_text(answer: Any) -> Any:

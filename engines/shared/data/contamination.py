@@ -15,7 +15,7 @@ from typing import Any, Literal
 from engines.contract.config import ConfigError
 from engines.shared.data.benchmarks import KNOWN_FILES
 from engines.shared.data.near_copies import near_copies, told
-from engines.shared.data.problem_files import any_gold, read_problems
+from engines.shared.data.problem_files import IN_FOLDERS, any_gold, read_problems, split_of
 from engines.shared.data.problems import Problem, content_key
 
 Tasks = Mapping[str, Sequence[Problem]]
@@ -23,6 +23,7 @@ Files = str | dict[str, str | list[str]]
 """A folder, or one file or several per task."""
 
 OTHER_SPLITS = (".train.parquet", ".validation.parquet")
+TEST = tuple(f".test{ending}" for ending in IN_FOLDERS)
 
 
 def listed(source: dict[str, str | list[str]]) -> dict[str, list[Path]]:
@@ -36,18 +37,15 @@ def listed(source: dict[str, str | list[str]]) -> dict[str, list[Path]]:
 
 def data_files(source: Files, split: Literal["train", "validation"]) -> dict[str, list[Path]]:
     """Files of each task, in the order of their names: from a mapping, or from a folder's
-    ``<task>.<split>.parquet``."""
+    ``<task>.<split>.parquet`` or ``.jsonl``."""
     if isinstance(source, dict):
         return listed(source)
-    ending = f".{split}.parquet"
-    return {
-        path.name.removesuffix(ending): [path] for path in sorted(Path(source).glob(f"*{ending}"))
-    }
+    return {task: [path] for task, path in split_of(Path(source), split).items()}
 
 
 def test_files(source: Files) -> list[Path]:
     """Files of a mapping, or those of a folder that an evaluation reads: parquet but for the other
-    splits, and known benchmarks."""
+    splits, ``<task>.test.jsonl``, and known benchmarks."""
     if isinstance(source, dict):
         return [path for paths in listed(source).values() for path in paths]
     if not Path(source).is_dir():
@@ -56,11 +54,13 @@ def test_files(source: Files) -> list[Path]:
     for path in sorted(Path(source).iterdir()):
         # A prepared folder holds math.train.parquet beside math.test.parquet.
         is_other_split = path.name.endswith(OTHER_SPLITS)
-        if path.name in KNOWN_FILES or (path.suffix == ".parquet" and not is_other_split):
+        is_parquet = path.suffix == ".parquet" and not is_other_split
+        if path.name in KNOWN_FILES or is_parquet or path.name.endswith(TEST):
             paths.append(path)
     if not paths:
         raise ConfigError(
-            f"test_data: {source} has no <task>.test.parquet and none of {', '.join(KNOWN_FILES)}"
+            f"test_data: {source} has no <task>.test.parquet, no <task>.test.jsonl and none of "
+            f"{', '.join(KNOWN_FILES)}"
         )
     return paths
 
@@ -93,7 +93,7 @@ def overlap(training: Files, evaluation: Files) -> dict[str, Any]:
     for task, paths in data_files(training, "train").items():
         tasks[task] = read_asked(paths)
     if not tasks:
-        raise ConfigError(f"data: {training} has no <task>.train.parquet")
+        raise ConfigError(f"data: {training} has no <task>.train.parquet and no <task>.train.jsonl")
     keys = set(map(content_key, tested))
     shared = shared_with(tasks, keys)
     return {

@@ -26,13 +26,13 @@ def literal(value: Any) -> Any:
         return value
     try:
         # JSON first: its true and null are plain names to Python's parser.
-        return json.loads(value, object_pairs_hook=_once)
+        return json.loads(value, object_pairs_hook=once)
     except json.JSONDecodeError:
         # Blanks at the start would be an indentation error.
         return ast.literal_eval(_Plain().visit(ast.parse(value.strip(), mode="eval").body))
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The parts of a JSON object. ValueError for a name that comes twice: nobody can say which is
     meant."""
     parts = dict(pairs)

@@ -25,7 +25,7 @@ from engines.contract.files import write_json
 from engines.contract.written.nodes import shown
 from engines.shared.data.miniature import DOMAINS, SIZES, splits
 from engines.shared.data.near_copies import told_of_splits
-from engines.shared.data.problem_files import read_problems, write_problems
+from engines.shared.data.problem_files import IN_FOLDERS, read_problems, write_problems
 from engines.shared.data.problems import Problem, content_key
 
 SPLITS = ("train", "validation", "test")
@@ -58,7 +58,7 @@ def task_files(source: str) -> dict[str, list[Path]]:
     data set on the Hugging Face hub.
 
     In a folder (its ``train/`` if there is one) a task is what stands before the two underscores of
-    ``<domain>__<data set>.parquet``.
+    ``<domain>__<data set>.parquet`` or ``.jsonl``.
     """
     if source.endswith((".yaml", ".yml")):
         return mapped_files(Path(source))
@@ -68,13 +68,13 @@ def task_files(source: str) -> dict[str, list[Path]]:
     if (folder / "train").is_dir():
         folder = folder / "train"
     files: dict[str, list[Path]] = {}
-    for path in sorted(folder.glob("*__*.parquet")):
+    for path in sorted(folder.glob("*__*")):
         # math__a.parquet and math__b.parquet both belong to the task math.
-        task = path.name.partition("__")[0]
-        files.setdefault(task, []).append(path)
+        if path.name.endswith(IN_FOLDERS):
+            files.setdefault(path.name.partition("__")[0], []).append(path)
     if not files:
         raise ConfigError(
-            f"{folder}: no <domain>__<data set>.parquet there; name the files of each "
+            f"{folder}: no <domain>__<data set>.parquet or .jsonl there; name the files of each "
             "task in a .yaml file instead"
         )
     return files

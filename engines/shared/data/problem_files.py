@@ -1,4 +1,5 @@
-"""Files of problems: GURU parquet files, and benchmarks as their authors publish them.
+"""Files of problems: GURU parquet files, a user's own JSON lines, and benchmarks as their authors
+publish them.
 
 In: a file. Out: its problems, or one line that says which rows are wrong and why: no question, no
 right answer (``registry.check_gold``), not the shape. Trainings, evaluations and the preparation of
@@ -21,6 +22,7 @@ from engines.contract.config import ConfigError
 from engines.shared.data.arrow_values import Convert, converter
 from engines.shared.data.benchmarks import KNOWN_FILES, read_lines
 from engines.shared.data.literals import chat_messages, flag, mapping, named
+from engines.shared.data.own_rows import ENDINGS, GURU, own_problem, source_of
 from engines.shared.data.problems import Problem, make_problem
 from engines.shared.scoring.registry import check_gold
 
@@ -46,7 +48,8 @@ def read_problems(
     check: Callable[[Problem], None] = check_gold,
     scorer: str | None = None,
 ) -> list[Problem]:
-    """Problems of a parquet file, or of one of ``KNOWN_FILES``, each with a right answer.
+    """Problems of a parquet file, of one of ``KNOWN_FILES`` or of a user's own JSON lines
+    (``own_rows.py``), each with a right answer.
 
     Args:
         path: The file.
@@ -70,8 +73,15 @@ def read_problems(
         reader = KNOWN_FILES[path.name]
         lines = read_lines(path)
         problems = usable(path, lines, lambda row: reader([of_names(row)]), check, scorer)
+    elif path.name.endswith(ENDINGS):
+        source = source_of(path)
+        lines = read_lines(path)
+        problems = usable(path, lines, lambda row: [of_json(of_names(row), source)], check, scorer)
     else:
-        raise ConfigError(f"{path}: not a parquet file and none of {', '.join(KNOWN_FILES)}")
+        raise ConfigError(
+            f"{path}: is of no kind that is read: name a .parquet file, or a .jsonl file with "
+            '{"question": ..., "answer": ...} on each line'
+        )
     if not problems:
         raise ConfigError(f"{path}: has no problem in it; name another file, or make it again")
     return problems
@@ -93,6 +103,7 @@ def usable(
         try:
             found = [replace(problem, scorer=scorer) for problem in problems_of(row)]
             for problem in found:
+                check_text(problem)
                 check(problem)
         except UNREADABLE as error:
             wrong.append(f"row {number}: {in_words(error)}")
@@ -106,6 +117,17 @@ def usable(
             f"{'; '.join([*wrong[:MOST_NAMED], *more])}. Correct them or take them out"
         )
     return problems
+
+
+def check_text(problem: Problem) -> None:
+    """ValueError if what is asked cannot be given to a tokenizer: JSON may hold half of a
+    character."""
+    for message in problem.prompt:
+        try:
+            message["content"].encode()
+        except UnicodeEncodeError as error:
+            half = ascii(error.object[error.start])
+            raise ValueError(f"what is asked has {half}, which is half of a character") from error
 
 
 def in_words(error: BaseException) -> str:
@@ -122,6 +144,33 @@ def of_names(row: Any) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise ValueError(f"is no object with named parts, but {reprlib.repr(row)}")
     return row
+
+
+def of_json(row: dict[str, Any], source: str) -> Problem:
+    """The problem of a row of JSON lines: a question with its answer, or GURU's columns."""
+    return problem_of(row) if GURU in row else own_problem(row, source)
+
+
+IN_FOLDERS = (".parquet", ".jsonl", ".jsonl.gz")
+"""Endings of the files that are looked for in a folder. A ``.json`` file there, such as
+``data.json``, mostly describes data: it is read where it is named."""
+
+
+def split_of(folder: Path, split: str) -> dict[str, Path]:
+    """The file of each task in a folder, ``<task>.<split>.parquet`` or ``.jsonl``, in the order of
+    their names. ConfigError if a task has two."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.glob(f"*.{split}.*")):
+        task, _, ending = path.name.rpartition(f".{split}.")
+        if f".{ending}" not in IN_FOLDERS:
+            continue
+        if task in found:
+            raise ConfigError(
+                f"{folder}: {found[task].name} and {path.name} are both {split} of '{task}': "
+                f"take one away, or name it as {{{task}: file}}"
+            )
+        found[task] = path
+    return dict(sorted(found.items()))
 
 
 @dataclass

@@ -1,4 +1,5 @@
-"""A scorer that a user brings: a Python function, named as ``my_module:score``.
+"""A scorer that a user brings: a Python function, named as ``rewards.py:score`` by its file, or as
+``my_module:score``.
 
 In: the name and the folders where the module may lie. Out: an ``OwnScorer`` with the module's
 source, found and checked without running it, so that the login node can do it and an edit changes
@@ -15,19 +16,15 @@ is busy, ``pool.py`` judges with them.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
-import importlib
-import importlib.util
 import inspect
+import math
 import multiprocessing
 import numbers
 import os
 import re
 import reprlib
 import sys
-import traceback
-import types
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from multiprocessing.connection import Connection
@@ -35,7 +32,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from engines.contract.config import ConfigError, EngineConfig
+from engines.contract.config import ConfigError, EngineConfig, user_path
+from engines.contract.own.modules import in_file, module_name, module_of, said
 from engines.contract.words import did_you_mean
 from engines.shared.data.problems import Problem
 from engines.shared.scoring.own_source import ARGUMENTS, check_function, source_of
@@ -50,7 +48,7 @@ class OwnScorer(EngineConfig):
     """A user's function, and the source of its module as it was when it was found."""
 
     name: str
-    """``my_module:score``, as the user wrote it."""
+    """``rewards.py:score`` or ``my_module:score``, as the user wrote it."""
     folder: str
     """Where the module was found; what it imports is looked for there too."""
     file: str
@@ -63,37 +61,55 @@ class OwnScorer(EngineConfig):
 
 
 def find(name: str, folders: Sequence[str | Path]) -> OwnScorer:
-    """The scorer ``module:function``, from the first of the folders, or else of ``sys.path``, that
-    has the module.
+    """The scorer ``file.py:function``, of a file below the first of the folders that has it; or
+    ``module:function``, from the first of them, or else of ``sys.path``, that has the module.
 
     Nothing is imported. ConfigError, one line, if the name is no such name, the module is not
     there or no Python, or the function is not in it or takes other arguments.
     """
+    named = in_file(name)
+    if named is not None:
+        return found_in_file(name, named[0], named[1], folders)
     if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", name):
         raise ConfigError(
-            f"'{name}' names no function; write module:function, such as my_module:score for the "
-            "function score in my_module.py"
+            f"'{name}' names no function; write file.py:function, such as rewards.py:score for the "
+            "function score in rewards.py, or module:function"
         )
     module, _, function = name.partition(":")
-    if module.endswith(".py"):
-        raise ConfigError(
-            f"'{name}': a module is named without its .py; write "
-            f"{module.removesuffix('.py')}:{function}"
-        )
     inside = module.replace(".", "/")
     for folder in [*map(Path, folders), *map(Path, sys.path)]:
         for path in (folder / f"{inside}.py", folder / inside / "__init__.py"):
             # Unlike Path's own, false also of a name that is too long and of a closed folder.
             if os.path.isfile(path):  # noqa: PTH113
-                source = source_of(path)
-                check_function(source, function, path)
-                return OwnScorer(name=name, folder=str(folder), file=str(path), source=source)
+                return checked(name, function, folder, path)
     looked = list(dict.fromkeys(Path(folder).resolve() for folder in folders))
     there = [path.stem for folder in looked for path in folder.glob("*.py")]
     raise ConfigError(
         f"there is no {inside}.py for '{name}' in {', '.join(map(str, looked))}, nor is such a "
         f"module installed{did_you_mean(module, there)}"
     )
+
+
+def found_in_file(name: str, file: str, function: str, folders: Sequence[str | Path]) -> OwnScorer:
+    """The scorer that is named by its file. ConfigError as of ``find``."""
+    for folder in folders:
+        path = Path(folder) / user_path(file)
+        # False also of a path that is too long or holds a NUL, where it raises nothing.
+        if "\0" not in file and os.path.isfile(path):  # noqa: PTH113
+            return checked(name, function, path.parent, path)
+    looked = list(dict.fromkeys(Path(folder).resolve() for folder in folders))
+    there = [path.name for folder in looked for path in folder.glob("*.py")]
+    raise ConfigError(
+        f"there is no {file} for '{name}' in {', '.join(map(str, looked))}"
+        f"{did_you_mean(file, there)}"
+    )
+
+
+def checked(name: str, function: str, folder: Path, path: Path) -> OwnScorer:
+    """The scorer in a file that is there. ConfigError if it has no such function."""
+    source = source_of(path)
+    check_function(source, function, path)
+    return OwnScorer(name=name, folder=str(folder), file=str(path), source=source)
 
 
 def sources_of(scorers: Mapping[str, str], folders: Sequence[str | Path]) -> dict[str, OwnScorer]:
@@ -114,7 +130,9 @@ def sources_of(scorers: Mapping[str, str], folders: Sequence[str | Path]) -> dic
 def function_of(own: OwnScorer) -> Callable[..., Any]:
     """The function itself: runs the module. Raises what the module raises, and ConfigError if the
     function is not there or cannot be called."""
-    name, _, function = own.name.partition(":")
+    name, _, function = own.name.rpartition(":")
+    if in_file(own.name) is not None:
+        name = module_name(own.file)
     found = getattr(module_of(name, own.folder, own.file, own.source), function, None)
     if not callable(found):
         raise ConfigError(f"{own.file}: has no function '{function}'")
@@ -138,44 +156,15 @@ def returns_at_once(function: Callable[..., Any]) -> bool:
     return not (inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function))
 
 
-@functools.cache
-def module_of(name: str, folder: str, file: str, source: str) -> types.ModuleType:
-    """A module made of a source text; once per process."""
-    # Behind what is installed: no file beside the scorer may hide a module of the same name.
-    if os.path.abspath(folder) not in sys.path:  # noqa: PTH100 - resolve() follows links
-        sys.path.append(os.path.abspath(folder))  # noqa: PTH100
-    package = name.rpartition(".")[0]
-    if package:
-        importlib.import_module(package)
-    known_as = f"{name} of {file}" if is_taken(name, file) else name
-    module = types.ModuleType(known_as)
-    module.__file__ = file
-    module.__package__ = package
-    # Dataclasses and pickle look their module up.
-    sys.modules[known_as] = module
-    # The user's own program, as `python my_module.py` would run it; no model has written it.
-    exec(compile(source, file, "exec"), module.__dict__)  # noqa: S102
-    return module
-
-
-def is_taken(name: str, file: str) -> bool:
-    """Whether a name means another module than the one in ``file``: a user's statistics.py must not
-    take the place of Python's own."""
-    if name in sys.modules:
-        return True
-    found = importlib.util.find_spec(name)
-    return found is not None and found.origin != os.path.abspath(file)  # noqa: PTH100
-
-
 def load(own: OwnScorer) -> None:
     """Run the module, unless that was done; what goes wrong is told by ``judge``."""
     with contextlib.suppress(BaseException):
         function_of(own)
 
 
-def judge(own: OwnScorer, problem: Problem, text: str) -> Verdict:
+def judge(own: OwnScorer, problem: Problem, text: str, any_number: bool = False) -> Verdict:
     """What a user's function says of a response, its thinking included. Whatever goes wrong is a
-    verdict without a value that says what."""
+    verdict without a value that says what. ``any_number``: as of ``verdict_of``."""
     try:
         returned = function_of(own)(
             data_source=problem.data_source,
@@ -183,39 +172,31 @@ def judge(own: OwnScorer, problem: Problem, text: str) -> Verdict:
             ground_truth=problem.ground_truth,
             extra_info=dict(problem.extra_info),
         )
-        return verdict_of(own, returned)
+        return verdict_of(own, returned, any_number)
     # A scorer may end its process as a script would, or raise what Ctrl-C raises.
     except BaseException as error:
         return Verdict(None, "error", detail=f"{own.name}: {said(error, own.file)}")
 
 
-def said(error: BaseException, file: str) -> str:
-    """An exception in one line, with the line of the user's file that it came through."""
-    if isinstance(error, ConfigError):
-        return str(error)
-    text = traceback.format_exception_only(error)[-1].strip().replace("\n", " ")[:300]
-    # Its last line leaves out where: in a module that the user's imports.
-    if isinstance(error, SyntaxError):
-        text = f"{type(error).__name__}: {error}"
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == file]
-    return f"{text} ({file}, line {lines[-1]})" if lines else text
-
-
-def verdict_of(own: OwnScorer, returned: Any) -> Verdict:
+def verdict_of(own: OwnScorer, returned: Any, any_number: bool = False) -> Verdict:
     """What a function returned as a verdict: a number from 0 to 1, True or False; or a dict with
-    it as ``score`` and perhaps the answer that was read as ``pred``, as verl's have it."""
+    it as ``score`` and perhaps the answer that was read as ``pred``, as verl's have it.
+
+    ``any_number``: it is the reward of a training, which may be any finite number.
+    """
     value, extracted = returned, None
     if isinstance(returned, dict):
         value, extracted = returned.get("score"), returned.get("pred")
     number = number_of(value)
-    # Also of NaN this is false.
-    if number is None or not 0 <= number <= 1:
+    # Of NaN either is false.
+    fits = number is not None and (math.isfinite(number) if any_number else 0 <= number <= 1)
+    if not fits:
+        kind = "a reward is a finite number" if any_number else "a score is a number from 0 to 1"
         return Verdict(
             None,
             "error",
-            detail=f"{own.name} returned {reprlib.repr(returned)}; a score is a number from 0 to "
-            "1, True or False, or a dict with one as 'score'",
+            detail=f"{own.name} returned {reprlib.repr(returned)}; {kind}, True or False, or a "
+            "dict with one as 'score'",
         )
     shown = None if extracted is None else str(extracted)
     return Verdict(number, "ok", shown)

@@ -32,7 +32,9 @@ SANDBOX_SECONDS = 300.0
 """Programs have limits of their own, which make a verdict; this one is for a sandbox that hangs."""
 
 
-def work(connection: Connection, version: Version, scorers: Mapping[str, OwnScorer]) -> None:
+def work(
+    connection: Connection, version: Version, scorers: Mapping[str, OwnScorer], any_number: bool
+) -> None:
     """The loop of one worker: an item in, a verdict out, until the pipe closes."""
     # Where memory runs out the kernel ends this process, which costs one verdict, and not the model
     # or the job. Not everywhere is there such a file.
@@ -55,7 +57,7 @@ def work(connection: Connection, version: Version, scorers: Mapping[str, OwnScor
                 # Its time begins when its module is there, which may take longer than a verdict.
                 own.load(scorer)
                 connection.send(None)
-                verdict = own.judge(scorer, problem, text)
+                verdict = own.judge(scorer, problem, text, any_number)
         # a third-party parser may raise anything: told in this item's verdict, which has no score
         except Exception as error:
             verdict = Verdict(None, "error", detail=f"{type(error).__name__}: {error}"[:300])
@@ -88,7 +90,8 @@ def how_it_ended(exit_code: int | None) -> str:
 
 class ScoringPool:
     """A pool of ``workers`` processes with ``seconds`` per item that runs no program. Processes
-    start when the first item needs one. ``scorers`` are the users' own, by name."""
+    start when the first item needs one. ``scorers`` are the users' own, by name; with
+    ``any_number`` they may return any finite one, as rewards of a training."""
 
     def __init__(
         self,
@@ -96,6 +99,7 @@ class ScoringPool:
         seconds: float,
         version: Version = "strict",
         scorers: Mapping[str, OwnScorer] | None = None,
+        any_number: bool = False,
     ) -> None:
         if workers < 1 or seconds <= 0:
             raise ValueError(
@@ -105,6 +109,7 @@ class ScoringPool:
         self.seconds = seconds
         self.version = version
         self.scorers = dict(scorers or {})
+        self.any_number = any_number
         self.start_seconds = OWN_START_SECONDS if self.scorers else START_SECONDS
         self.workers: list[Worker] = []
         # A fresh interpreter: a fork of a process that holds vLLM or Ray would inherit their
@@ -128,7 +133,7 @@ class ScoringPool:
     def start(self) -> Worker:
         """A new process."""
         ours, theirs = self.context.Pipe()
-        arguments = (theirs, self.version, self.scorers)
+        arguments = (theirs, self.version, self.scorers, self.any_number)
         process = self.context.Process(target=work, args=arguments, daemon=False)
         process.start()
         # Our copy of the worker's end: while it is open, a dead worker gives no end of file.

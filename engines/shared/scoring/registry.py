@@ -65,8 +65,8 @@ def kind_of(data_source: str) -> str:
     kind = known_kind(data_source)
     if kind is None:
         raise ConfigError(
-            f"no scorer for the data source '{data_source}'; name one for its task (scorer in a "
-            "suite, scorers in a training), or write a source that we have one for: the "
+            f"no scorer for the data source '{data_source}'; name one for its task (reward: "
+            "file.py:function, or scorer in a suite), or write a source that we have one for: the "
             "miniature domains and " + ", ".join(f"{prefix}*" for prefix, _ in KINDS)
         )
     return kind
@@ -118,7 +118,7 @@ def check_kind(name: str) -> None:
     if name not in kinds:
         raise ConfigError(
             f"we have no scorer '{name}'{near(name, kinds)}; a function of your own is written "
-            "module:function"
+            "file.py:function"
         )
 
 

@@ -15,7 +15,8 @@ class Verdict:
     """What a scorer found."""
 
     value: float | None
-    """0.0 to 1.0; None if the response could not be judged (timeout, error, sandbox_error)."""
+    """0.0 to 1.0, as a training's reward by a user's own function any finite number; None if the
+    response could not be judged (timeout, error, sandbox_error)."""
     status: Status
     """``no_answer``: nothing that could be an answer was found; its value is 0.0 in the strict
     version. ``out_of_time``: the response is a program that ran longer than programs may; a wrong

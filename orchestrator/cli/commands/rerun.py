@@ -6,38 +6,47 @@ from typing import Annotated, Literal
 
 import typer
 
-from orchestrator.cli.arguments import AsJson, ClusterName, RecordedRun, Set
+from orchestrator.cli.arguments import AsJson, ClusterName, JobsOfRecordedRun, RepeatedJobs, Set
 from orchestrator.cli.shared import print_run
 from orchestrator.description.profile_reader import load_profile
+from orchestrator.errors import RunError
 from orchestrator.lifecycle.refresh import quiet
 from orchestrator.lifecycle.retry import launch
-from orchestrator.runs.lookup import find_run, runs_root
+from orchestrator.runs.lookup import find_target, runs_root
 
 
 def rerun(
-    run: RecordedRun,
+    run: JobsOfRecordedRun,
+    job: RepeatedJobs = None,
     overrides: Set = None,
     code: Annotated[
-        Literal["present", "launched"],
-        typer.Option(help="The code as it is now, or as it was launched."),
-    ] = "present",
+        Literal["present", "launched"] | None,
+        typer.Option(
+            help="The code as it is now (the default for a whole run), or as it was launched (for "
+            "jobs: what ran, with its files)."
+        ),
+    ] = None,
     cluster: ClusterName = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a recorded experiment once more, as a run of its own, from the description that the run
-    keeps."""
-    import orchestrator.reproduction.rerun
+    keeps. With --job only some of its jobs, with what those before them have left."""
+    from orchestrator.reproduction.rerun import rerun as rerun_whole
+    from orchestrator.reproduction.rerun import rerun_some
 
-    found = find_run(run)
+    found, jobs = find_target(run, job)
     tell = quiet if as_json else print
-    made = orchestrator.reproduction.rerun.rerun(
-        found,
-        runs_root(),
-        overrides or [],
-        load_profile(cluster) if cluster else None,
-        launched=code == "launched",
-        tell=tell,
-    )
+    profile = load_profile(cluster) if cluster else None
+    if jobs is None:
+        made = rerun_whole(
+            found, runs_root(), overrides or [], profile, launched=code == "launched", tell=tell
+        )
+    elif overrides:
+        raise RunError(
+            "--set makes another experiment of it, and --job repeats a job as it was: leave one out"
+        )
+    else:
+        made = rerun_some(found, runs_root(), jobs, profile, launched=code != "present", tell=tell)
     records = launch(made, tell)
     if as_json:
         print_run(made, records)

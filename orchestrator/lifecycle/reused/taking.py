@@ -26,17 +26,19 @@ from orchestrator.lifecycle.reused.records import as_taken
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.choices.files import load_choice, settle, settled
 from orchestrator.runs.layout import OUT
+from orchestrator.runs.provenance.numbers import newest_launch
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.reuse import ledger
 from orchestrator.runs.reuse.basis import Bases, Basis, link_files
+from orchestrator.runs.reuse.bring import KEPT, Changed, bring, check, put_aside, reused, unshare
 from orchestrator.runs.reuse.bring import REUSED as REUSED_FILE
-from orchestrator.runs.reuse.bring import Changed, bring, check, put_aside, reused, unshare
 from orchestrator.runs.reuse.finding import Finder, Source
 from orchestrator.runs.reuse.ledger import Line
 from orchestrator.runs.run import Run
 
 OVER = frozenset({JobState.COMPLETED, JobState.SKIPPED})
 SHOWN = 3
+DRAWN = "a search draws its values, of which its identity says nothing"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +185,11 @@ def line_of_taken(job: Job, source: Source) -> Line:
 
 
 def to_run_again(run: Run, record: Record) -> Record:
-    """A job that was taken, as one that was never submitted; what was brought is moved aside."""
+    """A job that was taken, as one that was never submitted; what was brought is moved aside. What
+    was brought for a job that runs once more stays."""
+    told = reused(run.out_folder(record))
+    if told is not None and told.get(KEPT):
+        return record
     put_aside(run.out_folder(record))
     return replace(
         record, state=JobState.WAITING, source="orch", reason="", reused="", ended=None, rule=""
@@ -237,11 +243,10 @@ def note_submissions(
     bases = Bases(run)
     origins: dict[str, str] = {}
     lines = []
+    launch = newest_launch(run.folder)
     for name in names:
         job, record = run.by_name[name], records[name]
         make_ready(run, job)
-        if is_drawn(run, job):
-            continue
         chosen = chosen_for(run, job)
         before = [*job.after, *([chosen.name] if chosen is not None else [])]
         for one in before:
@@ -261,8 +266,10 @@ def note_submissions(
                 token=record.token,
                 parts=basis.parts,
                 files=files,
-                unknown=basis.unknown,
+                # Its line is kept for what it says of its program.
+                unknown=basis.unknown or (DRAWN if is_drawn(run, job) else ""),
                 note=notes.get(name, ""),
+                launch=launch,
             )
         )
     ledger.append(run.folder, lines)

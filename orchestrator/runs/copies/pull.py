@@ -28,7 +28,7 @@ from orchestrator.runs.documents.people import make_run_folder
 from orchestrator.runs.layout import OUT
 from orchestrator.runs.lookup import open_run, runs_root
 from orchestrator.runs.plan_file import NAME as PLAN
-from orchestrator.runs.plan_file import read_plan
+from orchestrator.runs.plan_file import written_plan
 from orchestrator.runs.run import Run
 
 HOST = r"(?:[\w.][\w.-]*@)?(?:[\w.][\w.-]*|\[[0-9A-Fa-f:.]+(?:%\w+)?\])"
@@ -134,7 +134,7 @@ def identity(source: Source) -> tuple[str, str]:
                 "--json shows it there"
             )
         check(source, done)
-        held = read_plan(Path(folder))
+        held = written_plan(Path(folder))
     return held.uid, held.plan.experiment
 
 

@@ -43,9 +43,15 @@ def is_whole(folder: Path, job: Job) -> bool:
     return True
 
 
-def write_jobs(folder: Path, plan: Plan, only: Set[str] | None = None) -> None:
-    """Everything a node needs, on disk before anything is submitted; of all jobs, or of these."""
-    root, cwd = str(folder.resolve()), str(Path.cwd())
+def write_jobs(
+    folder: Path, plan: Plan, only: Set[str] | None = None, cwd: str | None = None
+) -> None:
+    """Everything a node needs, on disk before anything is submitted; of all jobs, or of these.
+
+    Args:
+        cwd: where the run was launched; None: here.
+    """
+    root, cwd = str(folder.resolve()), cwd or str(Path.cwd())
     work = None
     if plan.snapshot:
         # git and the patterns of secrets: a pass that restores nothing needs none of it.
@@ -61,7 +67,7 @@ def write_jobs(folder: Path, plan: Plan, only: Set[str] | None = None) -> None:
         with contextlib.suppress(FileExistsError):
             os.mkdir(job_folder)  # noqa: PTH102  # thousands of them
         # Engines come from the copy in runs/.code, whatever folder they run in.
-        in_copy = work is not None and job.engine is None
+        in_copy = work is not None and job.is_users
         values = job_values(job, folders, str(work) if in_copy else cwd)
         values["lost_at_most"] = plan.lost_at_most
         write_unflushed(f"{job_folder}/{JOB}", values)

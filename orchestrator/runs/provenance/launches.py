@@ -23,7 +23,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -40,6 +40,7 @@ from orchestrator.runs.provenance.code_copies import (
     take_engines,
     take_folder,
 )
+from orchestrator.runs.provenance.numbers import FOLDER, LAUNCH, launch_numbers, newest_launch
 from orchestrator.runs.provenance.redaction import redacted
 from orchestrator.runs.provenance.secret_files import is_secret_name
 
@@ -222,18 +223,17 @@ def launches(run_folder: Path) -> list[dict[str, Any]]:
     """What each launch noted, oldest first; each with its ``folder``."""
     found = []
     for number in launch_numbers(run_folder):
-        folder = run_folder / "provenance" / str(number)
-        launch = mapping(folder / "launch.json", "this launch is left out", Launch)
+        launch = launch_of(run_folder, number)
         if launch is not None:
-            found.append({**launch, "folder": str(folder)})
+            found.append(launch)
     return found
 
 
-def launch_numbers(run_folder: Path) -> list[int]:
-    """The numbers of the launches, the oldest first."""
-    # As numbers: as text, 10 comes before 9.
-    names = [path.parent.name for path in (run_folder / "provenance").glob("*/launch.json")]
-    return sorted(int(name) for name in names if name.isdecimal())
+def launch_of(run_folder: Path, number: int) -> dict[str, Any] | None:
+    """What one launch noted, with its ``folder``; None if it cannot be read."""
+    folder = run_folder / FOLDER / str(number)
+    launch = mapping(folder / LAUNCH, "this launch is left out", Launch)
+    return None if launch is None else {**launch, "folder": str(folder)}
 
 
 def note(
@@ -269,14 +269,32 @@ def note(
             write_json(run_folder / CURRENT, copies)
         return
     # Not by how many can be read: a number is never used twice.
-    number = max(launch_numbers(run_folder), default=0) + 1
+    number = newest_launch(run_folder) + 1
     there = {"time": time.time(), "host": socket.gethostname(), "cwd": str(cwd)}
-    write_launch(run_folder / "provenance" / str(number), {**launch, **there}, patch, text)
+    write_launch(run_folder / FOLDER / str(number), {**launch, **there}, patch, text)
     write_json(run_folder / CURRENT, copies)
     if newest is not None:
         tell_changes(run_folder.parent.parent, newest, launch, tell)
     if action != "launch" and launch["work"]:  # whose check has told it
         tell_copied(run_folder, launch["work"], tell)
+
+
+def forget_unused(run_folder: Path, used: Set[int]) -> None:
+    """Take back what the newest launch noted if nothing was submitted by it: what has run is what
+    earlier ones noted. With the run's lock held, when nothing can be submitted by it any more.
+
+    Args:
+        used: numbers of the launches that jobs were submitted by.
+    """
+    # An older version noted no number: what was submitted then may be of any launch.
+    if not used or 0 in used or newest_launch(run_folder) in used:
+        return
+    number, earlier = newest_launch(run_folder), launches(run_folder)
+    if len(earlier) < 2 or Path(earlier[-1]["folder"]).name != str(number):
+        return
+    before = earlier[-2]
+    write_json(run_folder / CURRENT, {"code": before["code"], "work": before["work"]})
+    shutil.rmtree(run_folder / FOLDER / str(number), ignore_errors=True)
 
 
 def tell_copied(run_folder: Path, work: str, tell: Tell) -> None:
@@ -292,7 +310,7 @@ def write_launch(folder: Path, launch: dict[str, Any], patch: str, text: str) ->
     for file, content in ((PATCH, patch), (DESCRIPTION, text)):
         if content:
             write_text(folder / file, content)
-    write_json(folder / "launch.json", launch)
+    write_json(folder / LAUNCH, launch)
 
 
 def circumstances(plan: Plan) -> dict[str, Any]:

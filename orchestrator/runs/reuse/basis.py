@@ -6,8 +6,9 @@ by the pass that submits (orchestrator/lifecycle/reused/).
 
 The plan's identity is engine or command, config, and the identities of the jobs before it. Added
 are the values of its axes, nodes and GPUs, environment, set-up lines, container and Python, the
-files that its words name, the program (an engine's packages as they were copied; around a command
-what files.py counts), and the very attempts whose results it reads: results of another attempt at
+files that its words name, the program (an engine's packages as they were copied; around a command,
+and around an engine of the user's own, what files.py counts), and the very attempts whose results
+it reads: results of another attempt at
 the same job may be other ones. Not added are memory, CPUs, time limit, partition and account; the
 orchestrator and the program on the node; installed packages and hardware.
 """
@@ -21,7 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jobs.spec import Job
+from jobs.spec import Job, is_own_engine
 from jobs.stages import digest, literal
 from orchestrator.description.profile import Profile, is_secret, variables_in
 from orchestrator.node.reuse.evidence import BASIS, sha256_of
@@ -116,8 +117,12 @@ class Bases:
             return Basis(identity=job.identity, parts=parts, unknown=str(error))
         contents = {word: self.listed.content(path) for word, path in named}
         parts |= {"files": hash_of_all(contents), "code": self.hash_of(code)}
+        if job.is_users and self.run.plan.snapshot:
+            # What git ignores is not there: the same files elsewhere may read more.
+            parts["code"] = short(["copy", parts["code"]])
         if job.engine is not None:
-            parts["code"] = self.engine_code(job.engine)
+            packages = self.engine_code(job.engine)
+            parts["code"] = short([packages, parts["code"]]) if job.is_users else packages
         return Basis(
             identity=job.identity,
             parts=parts,
@@ -166,19 +171,21 @@ class Bases:
     def named_by(self, job: Job, chosen: Job | None) -> list[tuple[str, str]]:
         """The files that the command or the config of a job names."""
         words = list(job.command or ())
+        if is_own_engine(job.engine):
+            words = [str(job.engine).rpartition(":")[0]]
         for axis, value in (chosen.axes if chosen is not None else {}).items():
             words = [word.replace(f"{{{axis}}}", literal(value)) for word in words]
         if job.engine is not None:
-            words = list(texts_in(job.config))
+            words += texts_in(job.config)
         own = str(self.run.folder)
         found: dict[str, str] = {}
         for word in words:
             # What jobs of this run leave counts by the attempts that have left it.
             if own in word:
                 continue
-            key = (job.engine is None, word)
+            key = (job.is_users, word)
             if key not in self.words:
-                base = self.base if job.engine is None else Path(self.run.cwd)
+                base = self.base if job.is_users else Path(self.run.cwd)
                 self.words[key] = list(named_files([word], base, self.runs))
             found.update(self.words[key])
         return list(found.items())
@@ -188,7 +195,7 @@ class Bases:
     ) -> tuple[Mapping[str, str], Mapping[str, str]]:
         """What lies around a command, by name: contents and paths. Around its own folder, and
         around the programs that it names outside of that."""
-        if job.engine is not None:
+        if not job.is_users:
             return {}, {}
         code, paths = self.lying_around(self.base)
         base = f"{self.base}/"

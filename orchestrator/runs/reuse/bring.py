@@ -27,6 +27,9 @@ REUSED = "reused.json"
 """In the output folder of a job that was taken from another run."""
 
 
+KEPT = "kept"
+"""In ``reused.json`` of what was brought for a job that runs once more: no launch makes it anew."""
+
 Told = TypedDict(
     "Told",
     {

@@ -23,11 +23,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from orchestrator.description.profile import Profile
 from orchestrator.errors import CheckError
 from orchestrator.node.reuse.evidence import sha256_of
+from orchestrator.runs.documents.reading import document
 from orchestrator.runs.provenance.code_copies import CODE, known_files
 
 LARGE_BYTES = 64 * 2**20
@@ -49,6 +50,12 @@ PROFILE = {field.name.encode() for field in fields(Profile)}
 
 class Unknown(Exception):
     """It cannot be told which files decide; the text says why."""
+
+
+class Copied(TypedDict):
+    """What is read here of the list of a copy's files."""
+
+    files: dict[str, str]
 
 
 File = tuple[int, int, str]
@@ -162,7 +169,7 @@ class Surrounding:
     def names(self) -> list[str]:
         """Paths below the root of what counts. ``Unknown`` if that is too much."""
         if self.copied:
-            found = list(files_in(str(self.root)))
+            found = self.copied_files()
         elif self.root == self.folder and repository_of(self.folder) is None:
             found = list(self.programs())
         else:
@@ -173,6 +180,12 @@ class Surrounding:
         if len(found) > MOST_FILES:
             raise Unknown(f"{self.root} holds more than {MOST_FILES} files")
         return sorted(name for name in found if self.counts(name))
+
+    def copied_files(self) -> list[str]:
+        """What was copied, by the list beside the copy: commands may have written into it since."""
+        path = self.root.with_name(f"{self.root.name}.json")
+        held = document(path, Copied, "what lies in the copy counts") if path.exists() else None
+        return list(files_in(str(self.root))) if held is None else list(held["files"])
 
     def programs(self) -> Iterator[str]:
         """Programs and settings below a folder without git."""
@@ -194,7 +207,9 @@ class Surrounding:
         if SILENT.match(base) or base.endswith((".ipynb", ".pyc")):
             return False
         path = self.root / name
-        if not path.is_file() or path.resolve() in self.leave or path.is_relative_to(self.runs):
+        # The copy itself lies among the runs.
+        is_of_runs = not self.copied and path.is_relative_to(self.runs)
+        if not path.is_file() or path.resolve() in self.leave or is_of_runs:
             return False
         return not (base.endswith((".yaml", ".yml")) and is_ours(path))
 

@@ -173,10 +173,12 @@ class Finder:
         for part in parts:
             kind = {"code": basis.code, "files": basis.named}.get(part)
             before = self.list_of(source).get("named" if part == "files" else part, {})
-            names = changed_names(before, kind) if kind is not None else []
+            # Of a job that was itself taken there is no list: which files they are is not known.
+            names = changed_names(before, kind) if kind is not None and source.line.files else []
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             words.append(f"{names[0]}{more}" if names else WORDS[part])
-        return f"since then {' and '.join(words)} changed"
+        # A file that is named is mostly one of the program too.
+        return f"since then {' and '.join(dict.fromkeys(words))} changed"
 
     def list_of(self, source: Source) -> dict[str, dict[str, Any]]:
         """The list of a job's files, as its run has kept it."""

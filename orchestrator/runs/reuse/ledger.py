@@ -38,6 +38,9 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     """Name of the list of its files, in ``bases/``."""
     unknown: str = ""
     """Why nobody may take its results."""
+    launch: int = 0
+    """The launch that it was submitted by, as ``provenance/<n>`` has it; 0: an older version has
+    noted none."""
     taken: bool = False
     """Whether it was taken from another run."""
     note: str = ""
@@ -99,5 +102,9 @@ def read(run_folder: Path, identities: Set[bytes] | None = None) -> list[Line]:
 
 def newest(run_folder: Path, job: str) -> Line | None:
     """The last line of one job."""
-    lines = [line for line in read(run_folder) if line.job == job]
-    return lines[-1] if lines else None
+    return newest_of_all(run_folder).get(job)
+
+
+def newest_of_all(run_folder: Path) -> dict[str, Line]:
+    """The last line of each job: what is known of the attempt that counts."""
+    return {line.job: line for line in read(run_folder)}

@@ -46,6 +46,7 @@ from orchestrator.views.page.svg import state_class
 from orchestrator.views.page.sweep import best_words, sweep
 from orchestrator.views.page.tables import columns_table
 from orchestrator.views.page.timeline import timeline
+from orchestrator.views.ran.page import link as ran_link
 from orchestrator.views.status import clock
 from orchestrator.views.tables.folding import counted
 
@@ -105,6 +106,7 @@ def page(facts: Facts) -> str:
         gate_section(facts),
         cost_section(facts),
         launch_section(facts),
+        ran_link(),
         f"<footer>{escape(str(run.folder))}, plan {run.plan.identity[:12]}</footer></main></html>",
     ]
     return "\n".join(section for section in sections if section) + "\n"

@@ -223,7 +223,7 @@ def test_a_scorer_lies_beside_the_suite_that_names_it_or_in_the_working_folder(
         ("mathematic", "scorer of haiku: we have no scorer 'mathematic'; did you mean 'mathematic"),
         ("my_score:score", r"scorer of haiku: there is no my_score\.py for 'my_score:score' in "),
         ("my_scorer:judge", r"my_scorer\.py: has no function 'judge'"),
-        ("my_scorer", "a function of your own is written module:function"),
+        ("my_scorer", "a function of your own is written file.py:function"),
         ("3", "defaults.scorer: Input should be a valid string, got 3"),
     ],
 )
@@ -247,9 +247,9 @@ def test_a_data_file_of_the_right_name_and_of_another_kind_is_told_what_it_must_
 ) -> None:
     write(tmp_path)
     path = tmp_path / "data" / "poetry__haiku_2.parquet"
-    path.rename(path.with_suffix(".jsonl"))
+    path.rename(path.with_suffix(".csv"))
     with pytest.raises(
-        ConfigError, match=r"haiku_\* .*\(poetry__haiku_2\.jsonl is no \.parquet file"
+        ConfigError, match=r"haiku_\* .*\(poetry__haiku_2\.csv is neither a \.parquet nor"
     ):
         task_files(config(tmp_path))
 
@@ -282,3 +282,54 @@ def test_the_files_in_the_how_to_can_be_copied(
     found = scored(planned, tmp_path / "out", "1 + 1 = 2")
     assert [line["value"] for (_, gold), line in found.items() if gold == "2"] == [1.0]
     assert [line["extracted"] for line in found.values()] == ["2"] * 100
+
+
+def test_questions_and_answers_of_ones_own_are_judged_by_a_file_of_ones_own_without_a_suite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rewards.py").write_text(LENGTH)
+    for task in ("haiku", "sums"):
+        lines = [json.dumps({"question": f"{task} {n}?", "answer": str(n)}) for n in (4, 5)]
+        (tmp_path / f"{task}.jsonl").write_text("\n".join(lines))
+    files = {"haiku": "haiku.jsonl", "sums": "sums.jsonl"}
+    made = config(tmp_path, suite=None, data=files, reward="rewards.py:score")
+    lines = scored(made, tmp_path / "out", "four")
+    assert {key: line["value"] for key, line in lines.items()} == {
+        (task, gold): float(gold == "4") for task in files for gold in ("4", "5")
+    }
+    _, facts = inputs_of(made, tmp_path)
+    assert facts["sums"]["settings"]["scorer"].startswith("rewards.py:score@")
+    some = config(tmp_path, suite=None, data=files, reward={"haiku": "rewards.py:score"})
+    assert [file.scorer for file in task_files(some)] == [
+        facts["haiku"]["settings"]["scorer"],
+        None,
+    ]
+    # What may be compared is said of each task; the key alone decides nothing.
+    assert made.must_be_equal() == some.must_be_equal()
+    with pytest.raises(
+        ValidationError, match="reward: there is no task 'sum'; did you mean 'sums'"
+    ):
+        config(tmp_path, suite=None, data=files, reward={"sum": "rewards.py:score"})
+    with pytest.raises(ValidationError, match=r"scoring: guru: reward names rewards\.py:score, of"):
+        config(tmp_path, suite=None, data=files, reward="rewards.py:score", scoring="guru")
+
+
+def test_the_reward_of_the_config_goes_before_the_scorers_of_the_suite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rewards.py").write_text("def score(**all): return 0.25\n")
+    made = config(tmp_path, reward={"sums": "rewards.py:score"})
+    lines = scored(made, tmp_path / "out", "four")
+    assert {key: line["value"] for key, line in lines.items()} == {
+        ("haiku", "4"): 1.0,
+        ("haiku", "5"): 0.0,
+        ("sums", "4"): 0.25,
+        ("sums", "5"): 0.25,
+    }
+    with pytest.raises(
+        ValidationError, match=r"reward: the suite .*suite\.yaml has no sum; it has"
+    ):
+        config(tmp_path, reward={"sum": "rewards.py:score"})

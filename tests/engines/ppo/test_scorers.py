@@ -1,4 +1,4 @@
-"""A task of a training may be judged by a function of the user's own."""
+"""The reward of a training, of one task or of all, may be a function of the user's own."""
 
 import json
 from dataclasses import replace
@@ -40,7 +40,7 @@ def config(folder: Path, **values: Any) -> Config:
 
 
 def test_the_reward_of_a_task_is_what_its_scorer_says(folder: Path) -> None:
-    made = config(folder, scorers={FIRST: "my_scorer:score"})
+    made = config(folder, reward={FIRST: "my_scorer:score"})
     prompts = read_prompts(made, folder / "model")
     with scoring_pool(made) as pool:
         for problems in (prompts.train, prompts.validation):
@@ -51,30 +51,51 @@ def test_the_reward_of_a_task_is_what_its_scorer_says(folder: Path) -> None:
 def test_the_planned_source_stays_and_an_edit_does_not_continue_another_training(
     folder: Path,
 ) -> None:
-    made = config(folder, scorers={FIRST: "my_scorer:score", SECOND: "mathematics"})
+    made = config(folder, reward={FIRST: "my_scorer:score", SECOND: "mathematics"})
     kept = json.loads(made.model_dump_json())
     assert set(kept["planned_scorers"]) == {"my_scorer:score"}
     (folder / "my_scorer.py").write_text("# longer\n" * 100 + LENGTH)
     assert Config.model_validate(kept) == made
-    edited = config(folder, scorers={FIRST: "my_scorer:score", SECOND: "mathematics"})
+    edited = config(folder, reward={FIRST: "my_scorer:score", SECOND: "mathematics"})
     with pytest.raises(ConfigError, match="planned_scorers: ") as caught:
         same_config(edited, kept, folder)
     assert len(str(caught.value)) < 1000
     # A training that was begun before there were such keys goes on.
-    without = {key: value for key, value in kept.items() if "scorers" not in key}
+    without = {
+        key: value for key, value in kept.items() if key not in ("reward", "planned_scorers")
+    }
     same_config(config(folder), without, folder)
+    # So does one that was begun when the key was called scorers.
+    before = {("scorers" if key == "reward" else key): value for key, value in kept.items()}
+    same_config(made, before, folder)
+    same_config(config(folder), {**without, "scorers": {}}, folder)
+    with pytest.raises(ValidationError, match="scorers is called reward now, and both are given"):
+        config(folder, scorers={FIRST: "mathematics"}, reward="mathematics")
+
+
+def test_one_function_judges_all_tasks_and_may_take_from_them(folder: Path) -> None:
+    (folder / "mine").mkdir()
+    (folder / "mine" / "rewards.py").write_text(
+        "def score(**given): return len(given['solution_str']) - 10\n"
+    )
+    made = config(folder, reward="mine/rewards.py:score")
+    prompts = read_prompts(made, folder / "model")
+    with scoring_pool(made) as pool:
+        pairs = [(prompts.train[task][0], "12345") for task in (FIRST, SECOND)]
+        assert [verdict.value for verdict in pool.score_many(pairs)] == [-5.0, -5.0]
+    assert set(made.planned_scorers) == {"mine/rewards.py:score"}
 
 
 def test_a_wrong_scorer_or_task_is_told_before_anything_starts(folder: Path) -> None:
     with pytest.raises(ValidationError, match=f"scorer of {FIRST}: there is no other.py for"):
-        config(folder, scorers={FIRST: "other:score"})
-    with pytest.raises(ValidationError, match=r"scorers\.x"):
-        config(folder, scorers={"x": 3})
+        config(folder, reward={FIRST: "other:score"})
+    with pytest.raises(ValidationError, match=r"reward\.dict"):
+        config(folder, reward={"x": 3})
     with pytest.raises(ConfigError, match=f"there is no task 'poetry'; known: {FIRST}, {SECOND}"):
-        read_prompts(config(folder, scorers={"poetry": "my_scorer:score"}), folder / "model")
+        read_prompts(config(folder, reward={"poetry": "my_scorer:score"}), folder / "model")
     (folder / "my_scorer.py").write_text("import no_such_module\n" + LENGTH)
     with pytest.raises(ConfigError, match="my_scorer:score cannot be loaded: ModuleNotFoundError"):
-        read_prompts(config(folder, scorers={FIRST: "my_scorer:score"}), folder / "model")
+        read_prompts(config(folder, reward={FIRST: "my_scorer:score"}), folder / "model")
 
 
 def test_a_task_that_the_files_of_the_config_do_not_have_is_told_before_anything_is_submitted(
@@ -94,7 +115,7 @@ def test_a_data_source_without_a_scorer_is_told_with_its_task_before_the_model_i
         write_problems(path, [replace(one, data_source="haiku") for one in read_problems(path)])
     with pytest.raises(ConfigError, match=f"{FIRST}: no scorer for the data source 'haiku'; name "):
         read_prompts(config(folder), folder / "model")
-    named = config(folder, scorers={FIRST: "my_scorer:score"})
+    named = config(folder, reward={FIRST: "my_scorer:score"})
     assert len(read_prompts(named, folder / "model").train[FIRST]) > 1
 
 

@@ -40,7 +40,7 @@ def place(tmp_path_factory):
                 "model": str(folder / "model"),
                 "data": str(folder / "data"),
                 "validation_data": str(folder / "data"),
-                "scorers": {"math": "my_reward:score"},
+                "reward": {"math": "my_reward:score"},
                 "epochs": 4,
                 "mtl": {"method": "pcgrad"},
                 "prompts_per_task": 4,

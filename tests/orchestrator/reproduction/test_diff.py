@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from orchestrator.description.profile import Profile
-from orchestrator.reproduction.diff import Difference, differences
+from orchestrator.reproduction.diff import differences
+from orchestrator.reproduction.differences import Difference
 from orchestrator.runs.create import create_run
 from orchestrator.runs.run import Run
 from tests.support.builders import planned

@@ -504,7 +504,7 @@ def test_a_rerun_is_a_run_of_its_own_and_the_difference_to_it_is_told(
     assert told["jobs", "b", "b/x=3"] == (None, "only here")
     assert told["resources", "a", "minutes"] == (5, 7)
     assert told["code", "engines/contract/config.py", "lines"] == ("-0", "+1")
-    assert "snapshot" in {one["key"] for one in found}
+    assert told["code", "train.py", "lines"] == ("-1", "+1")
     table = orch(folder, "diff", first.name, other.name, program=program).stdout
     assert "engines/contract/config.py" in table
     wrong = orch(folder, "diff", "triall", first.name, program=program)

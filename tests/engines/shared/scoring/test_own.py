@@ -4,6 +4,7 @@ it does wrong is told in its own item."""
 from __future__ import annotations
 
 import math
+import sys
 import textwrap
 import time
 from pathlib import Path
@@ -106,6 +107,38 @@ def test_every_number_is_a_value_or_refused(number: float) -> None:
     verdict = verdict_of(scorer, number)
     inside = not math.isnan(number) and 0 <= number <= 1
     assert (verdict.value, verdict.status) == ((number, "ok") if inside else (None, "error"))
+    reward = verdict_of(scorer, number, any_number=True)
+    # A whole number may be larger than any float.
+    finite = not math.isnan(number) and abs(number) <= sys.float_info.max
+    assert (reward.value, reward.status) == ((float(number), "ok") if finite else (None, "error"))
+
+
+def test_a_reward_may_be_any_finite_number_in_the_pool_of_a_training(tmp_path: Path) -> None:
+    scorer = own(tmp_path, "return float(solution_str)")
+    texts = ["-1", "2.5", "nan", "inf", "none"]
+    with ScoringPool(1, 20.0, scorers={scorer.name: scorer}, any_number=True) as pool:
+        found = pool.score_many([(asked(scorer), text) for text in texts])
+    assert [verdict.value for verdict in found] == [-1.0, 2.5, None, None, None]
+    assert "returned nan; a reward is a finite number" in found[2].detail
+    assert "ValueError: could not convert string to float: 'none' (" in found[4].detail
+
+
+def test_a_file_below_the_folder_is_named_by_its_path_and_finds_its_neighbours(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "my rewards.v2"
+    folder.mkdir()
+    (folder / "neighbour_of_it.py").write_text("HALF = 0.5\n")
+    (folder / "by-length.v1.py").write_text(
+        f"import dataclasses\nimport neighbour_of_it\n@dataclasses.dataclass\nclass Half:\n"
+        f"    value: float = neighbour_of_it.HALF\n{SIGNATURE}    return Half().value\n"
+    )
+    name = "my rewards.v2/by-length.v1.py:score"
+    scorer = find(name, [tmp_path / "elsewhere", tmp_path])
+    assert (scorer.name, scorer.folder) == (name, str(folder))
+    assert judged(scorer, "a")[0].value == 0.5
+    whole = find(f"{folder}/by-length.v1.py:score", ["/"])
+    assert judged(whole, "a")[0].value == 0.5
 
 
 def test_an_exception_is_told_with_its_type_and_the_line_of_the_users_file(tmp_path: Path) -> None:
@@ -233,10 +266,17 @@ def test_a_scorer_of_ours_judges_another_source_where_a_task_names_it() -> None:
 @pytest.mark.parametrize(
     ("name", "source", "says"),
     [
-        ("my_scorer.py:score", "", r"named without its \.py; write my_scorer:score"),
+        ("my_scorer.py:score", "", r"my_scorer\.py: has no function 'score'"),
+        (
+            "my_scorers.py:score",
+            "",
+            r"there is no my_scorers\.py for .* did you mean 'my_scorer\.py'",
+        ),
+        ("my_scorer.py:", "", "'my_scorer.py:' names no function; write file.py:function"),
+        ("my_scorer\0.py:score", "", "there is no my_scorer"),
         ("my_scorers:score", "", r"nor is such a module installed; did you mean 'my_scorer'\?"),
         (f"{'long' * 100}:score", "", "nor is such a module installed"),
-        ("score", "", "'score' names no function; write module:function"),
+        ("score", "", "'score' names no function; write file.py:function"),
         ("my scorer:score", "", "names no function"),
         ("another:score", "", r"there is no another\.py for 'another:score' in /"),
         (

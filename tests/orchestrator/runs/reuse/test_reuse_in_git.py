@@ -40,6 +40,7 @@ def test_a_sweep_in_a_repository_grows_with_and_without_a_snapshot(tmp_path: Pat
     folder = tmp_path / "work"
     folder.mkdir()
     (folder / "train.py").write_text(TRAIN)
+    (folder / "helper.py").write_text("WIDTH = 4\n")
     (folder / ".gitignore").write_text("runs/\norch-*\n")
     git(folder, "init", "-q")
     git(folder, "add", ".")
@@ -54,6 +55,7 @@ def test_a_sweep_in_a_repository_grows_with_and_without_a_snapshot(tmp_path: Pat
     # In the folder itself a command may read what git ignores, so a snapshot says nothing of it.
     assert launched(folder, "0.2, 0.3", "false") == ["0.2", "0.3"]
     assert launched(folder, "0.2, 0.3, 0.5", "false") == ["0.5"]
-    (folder / "train.py").write_text(TRAIN + "\n# another\n")
+    # No command names it, and a script may import it: in the copy too.
+    (folder / "helper.py").write_text("WIDTH = 5\n")
     assert launched(folder, "0.2, 0.4", "true") == ["0.2", "0.4"]
     assert launched(folder, "0.2, 0.5", "false") == ["0.2", "0.5"]
