@@ -272,6 +272,16 @@ class Config(EngineConfig):
         return self.reward.get(task) if isinstance(self.reward, dict) else self.reward
 
     @model_validator(mode="after")
+    def _whole_for_who_samples(self) -> Config:
+        if self.in_parts and (self.sampler == "transformers" or self.ray is False):
+            raise ValueError(
+                "with ranks above 1 or offload no process has the whole model, so that vLLM draws "
+                "the samples and Ray holds the ranks; leave out 'sampler: transformers' and "
+                "'ray: false'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _fits(self) -> Config:
         # A sequence is never cut: a longer one would take more memory than the plan has counted.
         longest = self.max_prompt_tokens + self.max_response_tokens
@@ -285,12 +295,6 @@ class Config(EngineConfig):
             raise ValueError(
                 f"critic: only estimator gae has one, and estimator is {self.estimator}; "
                 "leave critic out"
-            )
-        if self.in_parts and (self.sampler == "transformers" or self.ray is False):
-            raise ValueError(
-                "with ranks above 1 or offload no process has the whole model, so that vLLM draws "
-                "the samples and Ray holds the ranks; leave out 'sampler: transformers' and "
-                "'ray: false'"
             )
         # Each rank trains on every ranks-th prompt of a task; all of them must get the same number.
         if self.prompts_per_task % self.ranks:

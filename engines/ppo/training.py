@@ -3,17 +3,14 @@ the rank has it."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 from engines.contract.config import ConfigError
-from engines.contract.environment import cpu_count
 from engines.contract.program import Interrupted, Stop
 from engines.contract.progress import Progress, read_progress
 from engines.contract.results import Row, write_results
@@ -24,8 +21,8 @@ from engines.ppo.early_stopping import Validation, should_stop
 from engines.ppo.estimates import UTILISATION, checkpoints_gb, look_at, refuse, work
 from engines.ppo.memory import Machine, memory_plan, table
 from engines.ppo.model_size import model_size
-from engines.ppo.ranks.in_process import InProcess, Ranks
-from engines.ppo.ranks.ray_session import Actors, ray_session
+from engines.ppo.ranks.in_process import Ranks
+from engines.ppo.ranks.start import ranks_of
 from engines.ppo.resume import Point, find_start, save_checkpoint, save_continuation
 from engines.ppo.tracking import reward, reward_metrics, status_metrics, validation_rows
 from engines.ppo.watchdogs import (
@@ -37,14 +34,10 @@ from engines.ppo.watchdogs import (
     check_sandbox,
     memory,
 )
-from engines.ppo.worker import Rank
 from engines.shared.data.problems import Problem
 from engines.shared.inference import Generation, Request, sample_seed
 from engines.shared.scoring.pool import ScoringPool
 from engines.shared.scoring.verdict import Verdict
-
-SETUP_SECONDS = 1800.0
-"""Longest wait for the model and vLLM to load."""
 
 
 def train(config: Config, out: Path, stop: Stop) -> None:
@@ -64,7 +57,7 @@ def train(config: Config, out: Path, stop: Stop) -> None:
     run.check_budget(look_at(out, config.ranks if gpus else 0))
     with ExitStack() as stack:
         run.pool = stack.enter_context(scoring_pool(config))
-        run.ranks = stack.enter_context(ranks_of(config, run, gpus, stop))
+        run.ranks = stack.enter_context(ranks_of(config, start, prompts, gpus, stop))
         facts = run.ranks.call("start")
         run.ranks.patience = Patience(config.step_timeout_minutes * 60)
         ready = f"ready after {time.monotonic() - started:.1f} s: {facts}"
@@ -72,33 +65,6 @@ def train(config: Config, out: Path, stop: Stop) -> None:
         run.loop()
         facts["peak_memory_gib"] = round(run.ranks.call("peak_memory_gib"), 2)
     write_results(out, "ppo", config, run.rows(), time.monotonic() - started, facts | run.facts())
-
-
-@contextlib.contextmanager
-def ranks_of(config: Config, run: Training, gpus: int, stop: Stop) -> Iterator[Ranks]:
-    """The processes that train: actors of a Ray of their own, or this one."""
-    cpus, start = config.cpu_threads or cpu_count(), run.point
-    shared = (
-        config.model_copy(update={"cpu_threads": cpus}),
-        str(start.model),
-        run.prompts.probe,
-        str(start.state) if start.state is not None else None,
-    )
-    patience = Patience(SETUP_SECONDS)
-    if not config.uses_ray(gpus > 0):
-        yield InProcess(Rank(*shared, 0, ""), patience)
-        return
-    # Every rank asks Ray for a CPU at least; with fewer than that Ray would wait for ever.
-    with ray_session(max(cpus, config.ranks), gpus, stop) as temporary:
-        actors = Actors(
-            Rank,
-            [(*shared, index, str(temporary / "store")) for index in range(config.ranks)],
-            cpus=max(1, cpus // config.ranks),
-            gpus=min(gpus, 1),
-            patience=patience,
-        )
-        actors.call("leave_signals")
-        yield actors
 
 
 def scoring_pool(config: Config) -> ScoringPool:

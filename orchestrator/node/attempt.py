@@ -363,9 +363,8 @@ class Attempt:
         results = os.path.exists(self.results)
         if not results and os.path.exists(os.path.join(self.path, CANCEL)):
             self.state, reason = CANCELLED, "cancelled"
-        if not results and not reason:
-            reason = error_line(self.log, stopped=bool(self.signals) and not requeued)
         if not results:
+            reason = reason or error_line(self.log, bool(self.signals) and not requeued)
             reason = fit_to_show(self.path, reason, code)
         evidence.note_end(self.path, self.out, self.token if results else "")
         measured = usage(self.gpu_uses, alone=not self.neighbours) if self.can_measure else None

@@ -1,10 +1,8 @@
 """Files, processes, measurements and the scheduler, as the program on a node needs them.
 
-In: paths, process ids, log files. Out: documents, numbers, one line on an error. Called by the rest
-of this package, and by the orchestrator (files by rename, claims, the end of a log).
-
-It starts with every job, so it imports few modules: no pathlib, json, signal or subprocess, whose
-imports take longer than all else that an empty job does (light/).
+In: paths, process ids, log files. Out: documents, numbers, one line on an error. Called by this
+package and by the orchestrator. It starts with every job, so it imports few modules: what takes
+longer than all else that an empty job does is not among them (light/).
 """
 
 from __future__ import annotations

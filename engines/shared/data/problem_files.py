@@ -62,10 +62,7 @@ def read_problems(
             nothing is left out in silence.
     """
     if not path.is_file():
-        # A folder that is not there has no files either.
-        others = sorted(other.name for other in path.parent.glob("*") if other.is_file())
-        hint = f"; the folder has {', '.join(others[:8])}" if others else ""
-        raise ConfigError(f"{path}: no such file{hint}")
+        raise ConfigError(f"{path}: no such file{hint_at_others(path)}")
     if path.suffix == ".parquet":
         rows = parquet_rows(path)
         problems = usable(path, rows, lambda row: [problem_of(row.plain())], check, scorer)
@@ -85,6 +82,13 @@ def read_problems(
     if not problems:
         raise ConfigError(f"{path}: has no problem in it; name another file, or make it again")
     return problems
+
+
+def hint_at_others(path: Path) -> str:
+    """What lies where a file was expected."""
+    # A folder that is not there has no files either.
+    others = sorted(other.name for other in path.parent.glob("*") if other.is_file())
+    return f"; the folder has {', '.join(others[:8])}" if others else ""
 
 
 def usable(

@@ -11,6 +11,7 @@ import typer
 import orchestrator.scores.compare
 from orchestrator.cli.arguments import AsJson
 from orchestrator.cli.json_output import print_json
+from orchestrator.runs.layout import RESULTS
 from orchestrator.scores.compare import condition, holds
 from orchestrator.views.busy import busy
 
@@ -87,7 +88,6 @@ def print_comparison(folder: Path) -> None:
     """The answer and its table as wide as a terminal; into a pipe the whole report."""
     from rich.console import Console
 
-    from orchestrator.runs.layout import RESULTS
     from orchestrator.scores.results import whole_results
     from orchestrator.views.tables.comparison import comparison_lines
     from orchestrator.views.tables.drawing import screen_of, show

@@ -72,12 +72,7 @@ def launch(
     is_silent = as_json or (watch is not False and on_terminal)
     tell: Callable[[str], None] = quiet if is_silent else print
     tell_beforehand(plan, profile, warnings, tell)
-    stale: list[str] = []
-    with busy(f"submitting {len(plan.jobs):,} jobs"):
-        run, records = submitted(plan, profile, tell, stale.append)
-    for line in stale:
-        # As above: what is done stays, and a person may think that it has run anew.
-        typer.echo(line, err=True)
+    run, records = submitted(plan, profile, tell)
     if as_json:
         print_run(run, records)
         return
@@ -87,12 +82,17 @@ def launch(
 
 
 def submitted(
-    plan: Plan, profile: Profile, tell: Callable[[str], None], warn: Callable[[str], None]
+    plan: Plan, profile: Profile, tell: Callable[[str], None]
 ) -> tuple[Run, list[Record]]:
-    """The run of a plan, and its jobs with what was submitted. ``warn`` gets which files have
-    changed since jobs ran that are done."""
-    run = create_run(plan, profile, runs_root(), tell)
-    return run, retry.launch(run, tell, warn)
+    """The run of a plan, and its jobs with what was submitted. Which files have changed since jobs
+    ran that are done is said whatever else is not: a person may think that they have run anew."""
+    stale: list[str] = []
+    with busy(f"submitting {len(plan.jobs):,} jobs"):
+        run = create_run(plan, profile, runs_root(), tell)
+        records = retry.launch(run, tell, stale.append)
+    for line in stale:
+        typer.echo(line, err=True)
+    return run, records
 
 
 def tell_beforehand(

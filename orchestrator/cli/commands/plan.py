@@ -16,6 +16,7 @@ from orchestrator.cli.json_output import print_json
 from orchestrator.cli.shared import planned
 from orchestrator.errors import CheckError, OrchError
 from orchestrator.planning.plan import Plan
+from orchestrator.runs.create import create_run
 from orchestrator.runs.lookup import runs_root
 
 if TYPE_CHECKING:
@@ -66,7 +67,6 @@ def done_elsewhere(plan: Plan, profile: Profile) -> list[str]:
     """What a launch would take from other runs in place of running it, and why it would not take
     more; nothing where no run has a like job."""
     from orchestrator.lifecycle.reused.taking import finder_of, tell_taken, would_take
-    from orchestrator.runs.create import create_run
 
     runs = runs_root()
     own = runs / plan.run_name

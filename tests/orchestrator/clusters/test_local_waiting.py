@@ -49,7 +49,7 @@ def row(number: int, **values: Any) -> dict[str, Any]:
     }
 
 
-def scheduler_of(run: Run, rows: list[dict[str, Any]]) -> Scheduler:
+def scheduler_with(run: Run, rows: list[dict[str, Any]]) -> Scheduler:
     """A scheduler with these jobs, on a machine that has nothing for them."""
     made = Scheduler(run)
     made.machine = Machine(cpus=0, memory_gb=0, gpus=())
@@ -77,7 +77,7 @@ def test_each_job_waits_for_what_a_look_at_all_of_them_says(run: Run, seed: int)
         after = chance.sample(before, min(len(before), chance.choice([0, 0, 1, 3])))
         ended = chance.sample(before, min(len(before), chance.choice([0, 0, 2])))
         rows.append(row(number, after=after, ended=ended))
-    scheduler = scheduler_of(run, rows)
+    scheduler = scheduler_with(run, rows)
     by_id = {one["job_id"]: one for one in rows}
     for _ in range(25):
         waiting = [one for one in rows if one["state"] in ("PENDING", "RUNNING")]
@@ -106,7 +106,7 @@ def test_a_round_over_twice_the_jobs_is_twice_the_work(run: Run) -> None:
         first = [row(number) for number in range(count)]
         behind = [row(count + n, after=[f"L-{n}"], ended=[]) for n in range(count)]
         last = [row(2 * count + n, after=[f"L-{one}" for one in range(20)]) for n in range(count)]
-        scheduler = scheduler_of(run, [*first, *behind, *last])
+        scheduler = scheduler_with(run, [*first, *behind, *last])
         scheduler.start_waiting()
         assert {one["reason"].partition(":")[0] for one in behind} == {"Dependency"}
         work.append(lines_of(scheduler.round))

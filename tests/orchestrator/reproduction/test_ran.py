@@ -14,8 +14,8 @@ from orchestrator.reproduction.differences import unequal
 from orchestrator.runs.lookup import open_run
 from orchestrator.runs.provenance.launches import launches
 from orchestrator.runs.provenance.ran import RanJobs
-from tests.orchestrator.runs.test_provenance import git, repository
 from tests.support.cli import SMALL, describe, orch
+from tests.support.repositories import git, repository
 
 PYTHON = sys.executable
 ONE, TWO = "print('one')\n", "print('two')\nprint('and three')\n"
@@ -42,7 +42,7 @@ def launched(folder: Path, file: Path, *more: str) -> Any:
     return said
 
 
-def run_of(folder: Path) -> Path:
+def only_run(folder: Path) -> Path:
     runs = [path for path in (folder / "runs" / "trial").iterdir() if "rerun" not in path.name]
     assert len(runs) == 1
     return runs[0]
@@ -67,7 +67,7 @@ def test_a_launch_that_submits_nothing_is_none_and_names_what_has_changed_since(
     file = trial(tmp_path)
     said = launched(tmp_path, file)
     assert "changed since" not in said.stdout + said.stderr
-    run = run_of(tmp_path)
+    run = only_run(tmp_path)
     (tmp_path / "train.py").write_text(TWO)
     again = launched(tmp_path, file)
     assert "0 jobs submitted, 4 of 4 done before" in again.stdout
@@ -111,7 +111,7 @@ def test_an_edit_between_two_attempts_of_one_run_is_told_of_the_jobs_that_it_rea
     (folder / "train.py").write_text(TWO)
     (tmp_path / "go").touch()
     assert orch(folder, "retry").returncode == 0
-    run = run_of(folder)
+    run = only_run(folder)
     finished(folder, f"trial/{run.name}")
     known = RanJobs(open_run(run))
     a, c = (known.of(job) for job in open_run(run).plan.jobs)
@@ -135,7 +135,7 @@ def test_a_job_runs_once_more_exactly_as_it_was_with_what_those_before_it_have_l
 ) -> None:
     file = trial(tmp_path)
     launched(tmp_path, file)
-    run = run_of(tmp_path)
+    run = only_run(tmp_path)
     name = f"trial/{run.name}"
     seen = tmp_path / "seen.txt"
     seen.unlink()
@@ -192,7 +192,7 @@ def test_of_a_snapshot_the_copy_runs_whatever_became_of_the_folder(tmp_path: Pat
     folder = repository(tmp_path / "here")
     file = trial(folder, "snapshot: true\n")
     launched(folder, file)
-    run = run_of(folder)
+    run = only_run(folder)
     (folder / "train.py").write_text(TWO)
     again = orch(folder, "rerun", f"trial/{run.name}", "--job", "a/seed=1")
     assert again.returncode == 0, again.stderr
@@ -233,7 +233,7 @@ def test_why_and_the_page_say_what_ran(tmp_path: Path) -> None:
 def test_of_an_older_run_it_is_said_that_nothing_is_known(tmp_path: Path) -> None:
     file = trial(tmp_path)
     launched(tmp_path, file)
-    run = run_of(tmp_path)
+    run = only_run(tmp_path)
     (run / "bases.jsonl").unlink()
     found = told(tmp_path, f"trial/{run.name}", f"trial/{run.name}")
     words = "unknown: an older version noted nothing of it"

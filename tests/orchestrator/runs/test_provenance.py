@@ -30,32 +30,7 @@ from orchestrator.runs.provenance.redaction import is_secret, redacted
 from tests.support.builders import PLANNED, planned
 from tests.support.cli import SMALL, describe, orch, the_run
 from tests.support.paths import ROOT, wait_for
-
-
-def git(folder: Path, *arguments: str) -> str:
-    whole = [
-        "git",
-        "-c",
-        "user.name=a",
-        "-c",
-        "user.email=a@b",
-        "-c",
-        "init.defaultBranch=main",
-        *arguments,
-    ]
-    return subprocess.run(
-        whole, cwd=folder, capture_output=True, text=True, check=True
-    ).stdout.strip()
-
-
-def repository(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    git(folder, "init", "-q")
-    (folder / ".gitignore").write_text("ignored\nruns\n")
-    (folder / "train.py").write_text("print('one')\n")
-    git(folder, "add", "-A")
-    git(folder, "commit", "-q", "-m", "one")
-    return folder
+from tests.support.repositories import git, repository
 
 
 def test_one_copy_per_distinct_code_and_a_torn_one_is_mended(tmp_path: Path) -> None:

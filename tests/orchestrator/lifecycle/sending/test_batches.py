@@ -161,7 +161,7 @@ class Noting(Scheduler):
         return [(token, job_id) for token, job_id in (line.split() for line in lines)]
 
 
-def launch(run: Run, scheduler: Noting, records: list[Record]) -> None:
+def submit_all(run: Run, scheduler: Noting, records: list[Record]) -> None:
     """Submit what has no id, as ``carry_out`` does: intents on disk first."""
     current = {one.name: one for one in records}
     wanted = {one.name for one in records if one.state is JobState.WAITING}
@@ -195,7 +195,7 @@ def killed_launch(run: Run, scheduler: Noting, records: list[Record], after: flo
     if pid == 0:
         killer = threading.Timer(after, os.kill, (os.getpid(), signal.SIGKILL))
         killer.start()
-        launch(run, scheduler, records)
+        submit_all(run, scheduler, records)
         os._exit(0)
     os.waitpid(pid, 0)
 
@@ -210,7 +210,7 @@ def test_whenever_a_launch_is_killed_each_job_is_submitted_once(tmp_path: Path) 
         for _ in range(3):
             killed_launch(run, scheduler, records, random.uniform(0.0, 0.02))
             records = looked_up(run, scheduler)
-        launch(run, scheduler, records)
+        submit_all(run, scheduler, records)
         taken = scheduler.noted()
         assert len(taken) == len(dict(taken)) == JOBS
         assert {one.token: one.job_id for one in run.load()} == dict(taken)
