@@ -18,12 +18,13 @@ from orchestrator.description.profile import Profile
 from orchestrator.description.profile_reader import load_profile
 from orchestrator.errors import CheckError, DescriptionError
 from orchestrator.lifecycle import notifications
-from orchestrator.lifecycle.act import as_intent, as_queued
+from orchestrator.lifecycle.act import as_intent
 from orchestrator.lifecycle.bounds import budget
 from orchestrator.lifecycle.deaths.kinds import Kind
 from orchestrator.lifecycle.decide import Request, decide, passes_after
 from orchestrator.lifecycle.observe import Observation
 from orchestrator.lifecycle.refresh import CONTINUE_ONLY
+from orchestrator.lifecycle.sending.batches import as_queued
 from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run
 from orchestrator.runs.documents import damage
