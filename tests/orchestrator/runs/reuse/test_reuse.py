@@ -322,7 +322,8 @@ def test_a_grown_sweep_runs_what_is_new(folder: Path) -> None:
     assert [row["value"] for row in rows["rows"] if row["metric"] == "accuracy"] == [0.1, 0.2, 0.3]
     assert rows["reused"]["train/lr=0.1"] == f"sweep/{source.name}:train/lr=0.1"
     why = orch(folder, "why", "sweep:train/lr=0.1").stdout
-    assert f"taken from: sweep/{source.name}:train/lr=0.1" in why
+    taken = next(line for line in why.splitlines() if line.startswith("taken from"))
+    assert f" sweep/{source.name}:train/lr=0.1" in taken
     # The state can be lost, and the run goes on as it was.
     again = orch(folder, "status", "sweep", "--rescan", "--json").stdout
     jobs = {job["job"]: job for job in json.loads(again)["jobs"]}
