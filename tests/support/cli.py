@@ -74,6 +74,9 @@ def orch(
         environment: More variables, or others.
     """
     variables = {**os.environ, "COLUMNS": "250", "PATH": path + os.environ["PATH"]}
+    if arguments[0] == "why":
+        # As a program reads it: without a width it has a line for each thing that is told.
+        del variables["COLUMNS"]
     if folder is not None:
         # A cache for each call, so that none gets an answer of Slurm that another was given, nor
         # waits for its budget.
