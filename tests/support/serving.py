@@ -87,6 +87,12 @@ class Served:
         return self.ask(f"api/run/{quote(run)}/{action}", sent, "POST", body)
 
 
+def heeding_signals() -> None:
+    """What starts the tests may ignore signals, as nohup does, and a server then ignores them too."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @contextmanager
 def served(folder: Path, *arguments: str | Path, end: int = signal.SIGTERM) -> Iterator[Served]:
     """`orch serve` in a folder, with its runs there, until the block ends."""
@@ -98,6 +104,7 @@ def served(folder: Path, *arguments: str | Path, end: int = signal.SIGTERM) -> I
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heeding_signals,
     )
     assert process.stdout is not None
     assert process.stderr is not None
