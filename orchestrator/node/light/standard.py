@@ -100,8 +100,12 @@ def loads(text: str) -> Any:
     form: Any = Form
     try:
         value, end = make_scanner(form)(text, begin)
-    except StopIteration as stop:
-        raise ValueError(f"no JSON at character {stop.value}") from None
+    except (StopIteration, ValueError, SystemError):
+        # The library says where and what is wrong. Where it is not loaded, the scanner looks for
+        # its exception in vain, and that is a SystemError.
+        import json
+
+        return json.loads(text)
     if text[end:].strip(SPACE):
         raise ValueError(f"more than one JSON document from character {end}")
     return value
