@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
 import sys
-import textwrap
 
 # What else is needed is imported where it is: the answer to a look that was kept needs none of it.
 from orchestrator.cli import COMPLETION
@@ -81,6 +79,9 @@ def app() -> None:
 
 def tell(lines: Sequence[str]) -> None:
     """Say what is wrong on standard error, a line each; on a terminal broken between words."""
+    import shutil
+    import textwrap
+
     for line in lines:
         told = f"{NAME}{line}"
         if sys.stderr.isatty():

@@ -60,6 +60,8 @@ LATE_IMPORTS = {
         "what submits, takes or tells; most looks at a run do none of it, and a person waits",
     ),
     "concurrent": "threads, for several submissions at the same time; most passes make none",
+    "shutil": "what breaks a message for a terminal; a look that was kept says nothing",
+    "textwrap": "as shutil",
     "pathlib": "the quickest start of `orch` needs a path as text alone",
     "orchestrator.runs.provenance": "git, copies of code and the patterns of secrets: a pass over "
     "a run that submits nothing and tells nobody needs none of it",

@@ -57,8 +57,11 @@ def ended(run: Run, values: dict[str, float | None], died: tuple[str, ...] = ())
     for name, value in values.items():
         out = run.out_folder(run.by_name[name])
         out.mkdir(exist_ok=True)
-        row: dict[str, Any] = {"metric": "loss", "value": value, "axes": {}, "error": "diverged"}
-        write_json(out / "results.json", {"rows": [row], "facts": {}})
+        row: dict[str, Any] = {"metric": "loss", "value": value, "n": 1, "axes": {}}
+        if value is None:
+            row |= {"n": 0, "error": "diverged"}
+        whole = {"schema": 1, "engine": "command", "config": {}, "seconds": 1.0, "facts": {}}
+        write_json(out / "results.json", {**whole, "rows": [row]})
         records[name] = replace(records[name], state=JobState.COMPLETED, token="t")
     for name in died:
         records[name] = replace(records[name], state=JobState.FAILED, token="t", attempt=1)

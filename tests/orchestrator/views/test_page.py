@@ -27,7 +27,7 @@ from tests.support.builders import job, planned, run_of
 from tests.support.cli import SMALL, orch
 
 VOID = {"meta", "link", "br", "img"}
-LINK = re.compile(r"jobs/[\w.%=,-]+/out/report\.html")
+LINK = re.compile(r"jobs/[\w.%=,-]+/out/report\.html|ran\.html")
 OPEN = {"html", "p", "li", "td", "th"}  # the standard lets these end by themselves
 
 
