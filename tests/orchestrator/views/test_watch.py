@@ -161,6 +161,7 @@ def test_jobs_logs_filters_cancel_and_retry_on_a_real_run(folder: Path) -> None:
         "provenance",
         "track.json",
         "bases.jsonl",
+        "answered",
     }
     assert left == set(), "it left something"
     subprocess.run([ORCH, "cancel"], stdout=subprocess.DEVNULL, timeout=300, check=True)
