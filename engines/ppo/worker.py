@@ -225,10 +225,13 @@ class Rank:
 
     def peak_memory_gib(self) -> float:
         """Largest resident size of this process so far, GiB."""
-        import resource
-
-        # Linux counts in KiB.
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        # Not getrusage: its value is kept over exec, so that a process begins with that of whoever
+        # started it.
+        for line in Path("/proc/self/status").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name == "VmHWM":
+                return int(value.split()[0]) / 2**20
+        raise RuntimeError("/proc/self/status does not say how large this process has been")
 
 
 def choose_device(wanted: str) -> Any:
