@@ -44,8 +44,11 @@ class Answering:
     """The engine, and which model it holds."""
 
     def __init__(self, config: Config, models: Models, prompts: Prompts, checker: Checker) -> None:
+        import torch
+
         self.config, self.models, self.prompts, self.checker = config, models, prompts, checker
-        self.adapter_rank = models.adapter_rank
+        # On a CPU vLLM (0.32) is slow with adapters, and raises for a batch of a Llama's prompts.
+        self.adapter_rank = models.adapter_rank if torch.cuda.is_available() else None
         self.sampler: VllmSampler | None = None
 
     def answer_all(self, out: Path, stop: Stop) -> dict[str, list[Answered]]:

@@ -143,7 +143,6 @@ class VllmSampler:
             # seconds, and gains nothing here.
             os.environ["TORCHDYNAMO_DISABLE"] = "1"
         self.sleeps = settings.sleeps
-        self.has_adapters = settings.adapter_rank is not None
         self.started_with = read_folder(Path(model_path))
         self.llm = LLM(model=str(model_path), **llm_arguments(settings, self.on_gpu))
         self.max_sequences = int(self.llm.llm_engine.vllm_config.scheduler_config.max_num_seqs)
@@ -188,11 +187,6 @@ class VllmSampler:
     ) -> list[list[float]]:
         """The same of several prompts, in their order. Nothing else may be queued."""
         from vllm import SamplingParams
-
-        if self.has_adapters and not self.on_gpu and len(prompts) > 1:
-            # vLLM's CPU kernels (0.32) take the adapters of a whole batch for those of each prompt
-            # in it, and raise; also where no prompt names an adapter.
-            return [self.prompt_logprobs(one, adapter) for one in prompts]
 
         # One token is sampled and thrown away: vLLM gives a prompt's log-probabilities on the way.
         params = SamplingParams(
