@@ -9,6 +9,7 @@ from orchestrator.cli.json_output import print_json
 from orchestrator.cli.shared import left_aside, planned, problems
 from orchestrator.description.profile_reader import load_profile
 from orchestrator.errors import CheckError
+from orchestrator.views.busy import busy
 
 
 def check(
@@ -22,7 +23,8 @@ def check(
     arithmetic, disk."""
     plan, profile = planned(experiment, preset, overrides), load_profile(cluster)
     notes: list[str] = []
-    found = problems(plan, profile, notes.append, notes.append)
+    with busy(f"checking {len(plan.jobs):,} jobs"):
+        found = problems(plan, profile, notes.append, notes.append)
     if as_json:
         told = {"cluster": profile.name, "jobs": len(plan.jobs)}
         found_all = {"problems": found, "notes": notes}

@@ -15,6 +15,7 @@ from orchestrator.lifecycle.refresh import quiet
 from orchestrator.runs.lookup import find_target
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
+from orchestrator.views.busy import busy, shown_and_told
 
 Checkpoints = Annotated[
     str,
@@ -92,7 +93,9 @@ def evolve(
         overrides=tuple(overrides or ()),
         profile=load_profile(cluster) if cluster else None,
     )
-    made, records = orchestrator.scores.evolve.evolve(request, quiet if as_json else print)
+    with busy("reading checkpoints") as show:
+        tell = shown_and_told(show, quiet if as_json else print)
+        made, records = orchestrator.scores.evolve.evolve(request, tell)
     tell_of(made, records, as_json)
     if watch and records and not as_json:
         raise typer.Exit(follow(made))

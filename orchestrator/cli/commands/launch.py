@@ -35,7 +35,7 @@ from orchestrator.runs.create import create_run
 from orchestrator.runs.lookup import runs_root
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
-from orchestrator.views.busy import busy
+from orchestrator.views.busy import busy, shown_and_told
 from orchestrator.views.options import origins
 
 
@@ -87,9 +87,10 @@ def submitted(
     """The run of a plan, and its jobs with what was submitted. Which files have changed since jobs
     ran that are done is said whatever else is not: a person may think that they have run anew."""
     stale: list[str] = []
-    with busy(f"submitting {len(plan.jobs):,} jobs"):
-        run = create_run(plan, profile, runs_root(), tell)
-        records = retry.launch(run, tell, stale.append)
+    with busy(f"submitting {len(plan.jobs):,} jobs") as show:
+        both = shown_and_told(show, tell)
+        run = create_run(plan, profile, runs_root(), both)
+        records = retry.launch(run, both, stale.append)
     for line in stale:
         typer.echo(line, err=True)
     return run, records
