@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: demo test test-fast test-long test-slurm-new fuzz check format lint types bench bench-launch bench-starts bench-causes bench-packs bench-pcgrad bench-packing bench-sampler bench-size bench-serve bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-polychromic-term bench-polychromic-training bench-verdicts clean docs
+.PHONY: demo test test-fast test-long test-slurm-new fuzz check format lint types bench bench-launch bench-starts bench-causes bench-packs bench-pcgrad bench-packing bench-sampler bench-size bench-serve bench-evaluation bench-fsm bench-gpu bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-polychromic-term bench-polychromic-training bench-verdicts clean docs
 
 demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no download of a model or data set
 	@scripts/setup.sh demo
@@ -118,6 +118,9 @@ bench-polychromic-training: ## fine-tuning on replies: tokens per CPU second aga
 bench-polychromic-term: ## what the diversity term costs per step, against generation and one scoring pass
 	@scripts/setup.sh test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_polychromic_term
+
+bench-gpu: ## one card: stacked small models under CUDA graphs, PCGrad in bfloat16, memory of log-probabilities; without vLLM and Ray
+	@$(BIN)/python -m tests.benchmarks.bench_gpu
 
 bench-verdicts: ## our scorers against official verdicts: FOLDER=... with *.jsonl (see the module), SCORER=my_module:score
 	@test -n "$(FOLDER)" || { echo "say which folder: make bench-verdicts FOLDER=folder" >&2; exit 2; }

@@ -17,7 +17,7 @@ import random
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -32,6 +32,7 @@ from engines.ppo.update.sharding import World
 from engines.shared.inference import Generation
 from tests.support.models import qwen2
 
+CPU = torch.device("cpu")
 STEPS = 5
 """Measured steps of each variant, after one that is not counted; the fastest counts, for neighbours
 on the machine only add to it."""
@@ -43,28 +44,34 @@ parameters, not with these; they are few, so that its share shows."""
 Tasks = dict[str, list[Group]]
 
 
-def make_policy(method: Any) -> Policy:
-    """A Qwen2 of 7.9 million parameters with AdamW."""
-    model = qwen2(
-        vocab_size=4096,
-        hidden_size=256,
-        intermediate_size=1024,
-        num_hidden_layers=6,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        tie_word_embeddings=False,
-    )
+SMALL = {
+    "vocab_size": 4096,
+    "hidden_size": 256,
+    "intermediate_size": 1024,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "tie_word_embeddings": False,
+}
+"""7.9 million parameters."""
+
+
+def make_policy(
+    method: Any, shape: Mapping[str, Any] | None = None, device: torch.device = CPU
+) -> Policy:
+    """A Qwen2 of some shape with AdamW; without one it is ``SMALL``."""
+    model = qwen2(**(shape or SMALL))
     config = Config(
         model="made here",
         data="made here",
         validation_data="made here",
         mtl=MultiTask(method=method),
-        device="cpu",
+        device=device.type,
         max_prompt_tokens=PROMPT,
         max_response_tokens=RESPONSE,
         micro_batch_tokens=4 * (PROMPT + RESPONSE),
     )
-    return Policy(model, config, World(torch.device("cpu")))
+    return Policy(model, config, World(device))
 
 
 def make_tasks(count: int) -> Tasks:

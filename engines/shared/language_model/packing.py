@@ -219,7 +219,12 @@ class Scorer(PackedModel):
     ) -> torch.Tensor:
         """Log-probability of each of ``targets`` (R,), predicted at ``positions`` (R,) of
         ``input_ids`` (T,): (R,), float32."""
-        hidden = self.hidden(input_ids, lengths, positions)
+        return self.logprobs(self.hidden(input_ids, lengths, positions), targets, temperature)
+
+    def logprobs(
+        self, hidden: torch.Tensor, targets: torch.Tensor, temperature: float
+    ) -> torch.Tensor:
+        """``head`` of any number of hidden states (N, H), a chunk at a time: (N,)."""
         if len(hidden) <= ROWS:
             # Its backward pass begins at once, so there is nothing to gain by computing it twice.
             return self.head(hidden, targets, temperature)
