@@ -60,14 +60,14 @@ def test_a_slow_launch_outlives_what_the_controller_remembers(
     slow = tmp_path / "slow.yaml"
     slow.write_text(f"{slurm.profile.read_text()}calls_per_minute: 10\n")
     others = "".join(
-        f"  s{n}: {{command: 'true', resources: {{cpus: {n}, memory_gb: 1, minutes: 5}}}}\n"
+        f"  s{n}: {{command: 'true s{n}', resources: {{cpus: {n}, memory_gb: 1, minutes: 5}}}}\n"
         for n in range(2, 8)
     )
     file = describe(
         tmp_path,
         f"  a: {{command: 'true', {SMALL}}}\n{others}"
-        f"  c: {{command: 'true', after: [a], {SMALL}}}\n"
-        f"  d: {{command: 'true', after: [c], {SMALL}}}\n",
+        f"  c: {{command: 'true c', after: [a], {SMALL}}}\n"
+        f"  d: {{command: 'true d', after: [c], {SMALL}}}\n",
     )
     launched = orch(tmp_path, "launch", str(file), "--cluster", str(slow))
     assert launched.returncode == 0, launched.stderr
