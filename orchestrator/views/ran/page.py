@@ -191,9 +191,10 @@ def environment_section(run: Run, facts: Sequence[RanFacts]) -> str:
         noted = json.loads(text)
         if not noted:
             continue
-        packages = noted.pop("packages", {})
+        # A damaged file may hold anything there; what is no mapping is shown as what it is.
+        packages = noted.pop("packages") if isinstance(noted.get("packages"), dict) else {}
         values = {key: as_text(value) for key, value in noted.items()}
-        rows = [[name, version] for name, version in packages.items()]
+        rows = [[name, as_text(version)] for name, version in packages.items()]
         parts.append(
             f"<h3>{escape(', '.join(names))}</h3>{listed(values)}<details><summary>{len(rows)} "
             f"packages</summary>{html_table(['package', 'version'], rows)}</details>"

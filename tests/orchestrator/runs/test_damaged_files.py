@@ -284,6 +284,20 @@ def test_no_value_of_another_kind_ends_a_command_with_a_traceback(
         (here / "state.json").write_bytes(kept["state.json"])
 
 
+def test_a_package_without_a_version_is_shown_as_what_stands_there(here: Path) -> None:
+    """Drawn once by the test above; every kind of value in both places."""
+    file = here / "provenance" / "1" / "launch.json"
+    kept = file.read_bytes()
+    for value in VALUES:
+        for packages in (value, {"torch": value}):
+            noted = json.loads(kept)
+            noted["environment"]["packages"] = packages
+            file.write_text(json.dumps(noted))
+            code, said = call("page")
+            assert code == 0, (packages, said)
+    file.write_bytes(kept)
+
+
 @pytest.mark.parametrize("broken", [b"", b"[1, 2]", ANOTHER], ids=["empty", "list", "another"])
 def test_what_can_be_made_anew_is(here: Path, broken: bytes) -> None:
     """Each file in its own way: by the next look, a rescan, a launch or a retry."""
