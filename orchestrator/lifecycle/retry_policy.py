@@ -253,8 +253,8 @@ def may_grow(record: Record) -> bool:
 
 
 def kind_of(record: Record) -> Kind:
-    """The kind of failure in a record."""
-    return Kind(record.cause) if record.cause else Kind.UNKNOWN
+    """The kind of failure in a record; UNKNOWN also for one that only a newer version knows."""
+    return next((kind for kind in Kind if kind.value == record.cause), Kind.UNKNOWN)
 
 
 def counted_as(record: Record) -> Kind:

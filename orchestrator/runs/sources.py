@@ -11,7 +11,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -81,9 +81,9 @@ class ExitRecord:
     oom_kills: int | None = None
     """How many of its processes the kernel killed for want of memory; None: the node could not
     tell."""
-    state: str = ""
-    """CANCELLED where only the node knows: what it needs is not there, or it alone of its pack was
-    ended."""
+    state: Literal["", "CANCELLED", "NODE_FAIL"] = ""
+    """Where only the node knows: CANCELLED if what it needs is not there, or it alone of its pack
+    was ended; NODE_FAIL if it was lost with its node too often."""
     neighbours: int = 0
     """How many other jobs shared its allocation."""
     usage: Mapping[str, Any] | None = None

@@ -298,6 +298,22 @@ def test_a_package_without_a_version_is_shown_as_what_stands_there(here: Path) -
     file.write_bytes(kept)
 
 
+def test_words_that_only_a_newer_version_knows_end_no_command(here: Path) -> None:
+    exit_file, state_file = here / "jobs" / "ends" / "attempt-1" / "exit.json", here / "state.json"
+    kept = {file: file.read_bytes() for file in (exit_file, state_file)}
+    exit_file.write_text(json.dumps({**json.loads(kept[exit_file]), "state": "EVAPORATED"}))
+    state = json.loads(kept[state_file])
+    for record in state["jobs"]:
+        if record["name"] == "ends":
+            record["cause"] = "a kind of tomorrow"
+    state_file.write_text(json.dumps(state))
+    for command in (*READING, "retry --job gated"):
+        code, said = call(command)
+        assert code in (0, 2), (command, said)
+    for file, content in kept.items():
+        file.write_bytes(content)
+
+
 @pytest.mark.parametrize("broken", [b"", b"[1, 2]", ANOTHER], ids=["empty", "list", "another"])
 def test_what_can_be_made_anew_is(here: Path, broken: bytes) -> None:
     """Each file in its own way: by the next look, a rescan, a launch or a retry."""
