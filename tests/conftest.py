@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 pytest.register_assert_rewrite("tests.support")  # before its first import
+
+# Before anything loads torch or numpy. Threads that wait for one another spin: with several tests
+# on two cores, tiny models took three times the CPU time of one thread. Tests of threads name them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Images of containers set it. Without bytecode every `orch` and every job compiles the product
+# anew, a third of its CPU time, which is not what happens on a cluster.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    sys.dont_write_bytecode = False
 
 from tests.support.paths import ROOT  # noqa: E402
 from tests.support.private_slurm import PrivateSlurm, missing, started  # noqa: E402
