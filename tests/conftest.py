@@ -44,9 +44,10 @@ def slurm() -> Iterator[PrivateSlurm]:
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by mark
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of tests/slurm has the mark slurm; a test marked long has an hour where it does not say
-    otherwise."""
+    otherwise; engines on Slurm come last, when what else ``make test`` runs has nearly ended."""
     for item in items:
         if item.path.is_relative_to(ROOT / "tests" / "slurm"):
             item.add_marker(pytest.mark.slurm)
         if item.get_closest_marker("long") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(3600))
+    items.sort(key=lambda item: all(map(item.get_closest_marker, ("slurm", "engine"))))
