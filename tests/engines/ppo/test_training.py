@@ -230,7 +230,7 @@ def test_two_ranks_sample_and_train_what_one_does(place):
     }
     for name, ranks in (("one", 1), ("two", 2)):
         (place / f"{name}.json").write_text(json.dumps(plain | {"ranks": ranks}))
-        code = start(place, name, f"{name}.json").wait(timeout=240)
+        code = start(place, name, f"{name}.json").wait(timeout=300)
         assert code == 0, (place / f"{name}.log").read_text()[-3000:]
     ours, theirs = comparable(place / "two"), comparable(place / "one")
     assert len(ours) == len(theirs) > 0
