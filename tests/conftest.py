@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 pytest.register_assert_rewrite("tests.support")  # before its first import
 
@@ -17,6 +18,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # anew, a third of its CPU time, which is not what happens on a cluster.
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     sys.dont_write_bytecode = False
+# How long an example takes says how busy the machine is.
+settings.register_profile("busy", settings.default, deadline=None)
+settings.load_profile("busy")
 
 from tests.support.paths import ROOT  # noqa: E402
 from tests.support.private_slurm import PrivateSlurm, missing, started  # noqa: E402
