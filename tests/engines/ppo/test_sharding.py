@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -125,13 +126,31 @@ def train(folder: Path, size: int, cases: Mapping[str, Any]) -> list[str]:
     ]
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+LATER = {"later": {**CASES["critic"], "state": "critic/2/state"}}
+CROSSED = {"crossed": {"crossed": True}}
+
+
+@dataclass(frozen=True)
+class Trained:
     """Every case after three steps in one process, and in two."""
+
+    folder: Path
+    two_said: list[str]
+    """Of the two, whose last case was the crossed one."""
+    one_said: list[str]
+    """Of the one, whose last case was to go on from a state of the two."""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """All cases, each number of processes started once: most of a process's time is imports."""
     folder = tmp_path_factory.mktemp("parallel")
-    for size in (1, 2):
-        assert train(folder, size, CASES) == [""] * size
-    return folder
+    two_said = train(folder, 2, {**CASES, **CROSSED})
+    one_said = train(folder, 1, {**CASES, **LATER})
+    for size in ("1", "2"):
+        missing = [case for case in CASES if not (folder / case / size / "metrics.json").exists()]
+        assert not missing, (two_said, one_said)
+    return Trained(folder, two_said, one_said)
 
 
 def assert_equal_but_for_rounding(
@@ -151,16 +170,18 @@ def assert_equal_but_for_rounding(
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("case", CASES)
-def test_two_processes_take_the_steps_of_one(trained: Path, case: str) -> None:
+def test_two_processes_take_the_steps_of_one(trained: Trained, case: str) -> None:
     import torch
     from safetensors.torch import load_file
 
     one, two = (
-        load_file(trained / case / size / "model" / "model.safetensors") for size in ("1", "2")
+        load_file(trained.folder / case / size / "model" / "model.safetensors")
+        for size in ("1", "2")
     )
     assert_equal_but_for_rounding(one, two, "weight")
     first, second = (
-        json.loads((trained / case / size / "metrics.json").read_text()) for size in ("1", "2")
+        json.loads((trained.folder / case / size / "metrics.json").read_text())
+        for size in ("1", "2")
     )
     assert first.keys() == second.keys()
     for key in first:
@@ -168,7 +189,7 @@ def test_two_processes_take_the_steps_of_one(trained: Path, case: str) -> None:
         assert second[key] == pytest.approx(first[key], rel=TOLERANCE, abs=100 * EPSILON), key
     for file in ("optimizer.pt", *(["critic.pt"] if case == "critic" else [])):
         mine, other = (
-            torch.load(trained / case / size / "state" / file, weights_only=True)
+            torch.load(trained.folder / case / size / "state" / file, weights_only=True)
             for size in ("1", "2")
         )
         moments, others = (values.get("optimizer", values) for values in (mine, other))
@@ -185,12 +206,12 @@ def test_two_processes_take_the_steps_of_one(trained: Path, case: str) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_processes_that_disagree_about_the_order_of_tasks_are_stopped(tmp_path: Path) -> None:
-    said = train(tmp_path, 2, {"crossed": {"crossed": True}})
-    assert all(said)
-    assert any("disagree about the order of tasks" in text for text in said)
+def test_processes_that_disagree_about_the_order_of_tasks_are_stopped(trained: Trained) -> None:
+    assert all(trained.two_said)
+    assert any("disagree about the order of tasks" in text for text in trained.two_said)
 
 
 @pytest.mark.timeout(300)
-def test_a_state_of_two_processes_continues_in_one(trained: Path) -> None:
-    assert train(trained, 1, {"later": {**CASES["critic"], "state": "critic/2/state"}}) == [""]
+def test_a_state_of_two_processes_continues_in_one(trained: Trained) -> None:
+    assert trained.one_said == [""]
+    assert (trained.folder / "later" / "1" / "metrics.json").exists()

@@ -257,7 +257,7 @@ def test_a_trainer_that_hangs_ends_the_run_after_a_multiple_of_the_usual_time_an
         [sys.executable, str(tmp_path / "sleeper.py")],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

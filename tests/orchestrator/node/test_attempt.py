@@ -41,9 +41,12 @@ def test_a_second_process_under_the_same_id_leaves_the_work_to_the_first(tmp_pat
 
 
 def test_a_requeued_job_continues_under_its_own_claim(tmp_path: Path) -> None:
-    path = job_folder(tmp_path, ["sh", "-c", "echo ran >> ran; test -e again || sleep 60"])
+    path = job_folder(
+        tmp_path, ["sh", "-c", "echo ran >> ran; touch told; test -e again || sleep 60"]
+    )
     first = attempt_node(path, "7")
-    wait_for(tmp_path / "ran")
+    # The file with its line: a shell that is killed between the two has written nothing.
+    wait_for(tmp_path / "told")
     first.kill()
     first.wait(timeout=SECONDS)
     (tmp_path / "again").touch()
