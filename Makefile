@@ -14,7 +14,7 @@ demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no 
 
 test: ## everything, real Slurm included (installs it where it may)
 	@scripts/setup.sh test
-	@# Three at once keep both cores busy: Slurm's tests mostly wait, and an engine's start has one core to itself for most of its time.
+	@# Three at once keep both cores busy: Slurm's tests mostly wait, and most tests of an engine ask for one thread.
 	@# Engines on Slurm come last (tests/conftest.py): there is one private Slurm at a time.
 	@failed=0; logs=$$(mktemp -d); \
 	$(BIN)/python -m pytest -m "not long and not slurm and not engine" -n 2 --dist loadfile --durations=15 >$$logs/computing 2>&1 & computing=$$!; \
