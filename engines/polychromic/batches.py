@@ -89,22 +89,36 @@ class Packed:
     """Which of the given sequences each packed one is."""
 
 
-def micro_batches(sequences: Sequence[Turn], tokens: int, device: torch.device) -> Iterator[Packed]:
+def micro_batches(
+    sequences: Sequence[Turn], tokens: int, device: torch.device, shared: bool = False
+) -> Iterator[Packed]:
     """Pack sequences, longest first, into batches of at most ``tokens`` tokens; a longer one is a
-    batch of its own."""
-    # Those of one length lie together: each run of them is one call of the attention kernel.
-    order = sorted(range(len(sequences)), key=lambda place: -length(sequences[place]))
+    batch of its own. With ``shared`` those of one prompt lie together, and tokens count as a pass
+    that computes a prompt once has them."""
     part: list[int] = []
     held = 0
-    for place in order:
-        own = length(sequences[place])
+    for place in in_order(sequences, shared):
+        prompt, reply = sequences[place]
+        alone = len(prompt) + len(reply)
+        again = shared and part and sequences[part[-1]][0] == prompt
+        own = len(reply) if again else alone
         if part and held + own > tokens:
             yield pack(sequences, part, device)
-            part, held = [], 0
+            part, held, own = [], 0, alone
         part.append(place)
         held += own
     if part:
         yield pack(sequences, part, device)
+
+
+def in_order(sequences: Sequence[Turn], shared: bool) -> list[int]:
+    """Places of the sequences, longest first; with ``shared``, prompt by prompt."""
+    # Those of one length lie together: each run of them is one call of the attention kernel.
+    ordered = sorted(range(len(sequences)), key=lambda place: -length(sequences[place]))
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for place in ordered:
+        groups.setdefault(sequences[place][0], []).append(place)
+    return [place for group in groups.values() for place in group] if shared else ordered
 
 
 def length(sequence: Turn) -> int:

@@ -110,7 +110,8 @@ class Config(EngineConfig):
     batch_size: int = Field(default=16, ge=1)
     """Rows per step."""
     micro_batch_tokens: int = Field(default=16384, ge=1)
-    """Tokens per forward and backward pass; changes memory and speed, not the gradient."""
+    """Tokens per forward and backward pass; a prompt that runs once for all of its answers counts
+    once. Changes memory and speed, not the gradient."""
     learning_rate: float = Field(default=2e-4, gt=0)
     """AdamW's learning rate at the end of the warm-up."""
     warmup_share: float = Field(default=0.03, ge=0, lt=1)

@@ -6,6 +6,7 @@ that says why it cannot be trained. Called once per start.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,12 @@ class Model:
         """With dropout, or without; a change walks through all modules, so only where it is one."""
         if self.scorer.training != on:
             self.scorer.train(on)
+
+    def shares(self, turns: Sequence[tuple[Sequence[int], Sequence[int]]]) -> bool:
+        """Whether passes over ``turns``, each a prompt and a reply, compute a prompt once for all
+        of its replies."""
+        longest = max((len(prompt) + len(reply) for prompt, reply in turns), default=0)
+        return self.scorer.shares_prompts(self.device, longest)
 
     def write(self, folder: Path) -> None:
         """Write what others load: the adapter, or the whole model with its tokenizer."""

@@ -169,8 +169,8 @@ class Stepper:
 
     def batches(self, sequences: list[Turn]) -> Iterator[Packed]:
         """Micro-batches of the config's size."""
-        setting = self.setting
-        return micro_batches(sequences, setting.config.micro_batch_tokens, setting.model.device)
+        model, tokens = self.setting.model, self.setting.config.micro_batch_tokens
+        return micro_batches(sequences, tokens, model.device, model.shares(sequences))
 
     def collected(self) -> Gradient:
         """Take the gradient that backward passes have added up; nothing is left."""

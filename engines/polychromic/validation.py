@@ -38,7 +38,8 @@ def cross_entropy(model: Model, rows: Encoded, tokens: int) -> float:
     model.training(False)
     total = 0.0
     with torch.no_grad(), model.passes():
-        for batch in micro_batches(rows.sequences, tokens, model.device):
+        shared = model.shares(rows.sequences)
+        for batch in micro_batches(rows.sequences, tokens, model.device, shared):
             logprobs, _ = token_terms(model, batch, None, 0.0)
             total -= float(logprobs.double().sum())
     return total / rows.reply_tokens

@@ -169,7 +169,8 @@ class Config(EngineConfig):
     temperature: float = Field(default=1.0, gt=0)
     """Sampling temperature of the rollouts; validation is greedy."""
     micro_batch_tokens: int = Field(default=16384, ge=1)
-    """Tokens per forward and backward pass; changes memory and speed, not the gradient."""
+    """Tokens per forward and backward pass; a prompt that runs once for all of its answers counts
+    once. Changes memory and speed, not the gradient."""
     gradient_checkpointing: bool | None = None
     """Compute activations a second time instead of keeping them; null: on a GPU."""
     validate_every_epochs: int = Field(default=3, ge=1)
@@ -223,6 +224,11 @@ class Config(EngineConfig):
     step_timeout_minutes: float = Field(default=120.0, gt=0, json_schema_extra=DECIDES_NO_RESULT)
     """Longest wait for one call to the trainer; a hang ends the run with an error. Once the usual
     time of a call is known, ten times that is enough (but ten minutes at least)."""
+
+    @property
+    def longest_sequence(self) -> int:
+        """Tokens of the longest prompt with the longest response."""
+        return self.max_prompt_tokens + self.max_response_tokens
 
     @property
     def in_parts(self) -> bool:

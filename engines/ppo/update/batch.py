@@ -62,9 +62,9 @@ class MicroBatch:
 
 
 def sequences_to_train(
-    groups: Sequence[Group], estimator: Estimator, keep_all: bool = False
+    groups: Sequence[Group], estimator: Estimator, keep_all: bool = False, shared: bool = False
 ) -> list[Rollout]:
-    """All samples whose advantage is not 0, longest first so that those of one length lie together.
+    """All samples whose advantage is not 0, ``in_order``.
 
     The others have no gradient at all, unless the loss has a part that does not depend on the
     advantage (``keep_all``). With ``gae`` all are kept, and the advantages are the critic's to fill
@@ -91,7 +91,7 @@ def sequences_to_train(
             )
             if keep_all or estimator == "gae" or advantage != 0.0
         ]
-    return sorted(found, key=len, reverse=True)
+    return in_order(found, shared)
 
 
 def count_tokens(groups: Sequence[Group]) -> int:
@@ -100,15 +100,33 @@ def count_tokens(groups: Sequence[Group]) -> int:
     return sum(len(sample.token_ids) for group in groups for sample in group.samples)
 
 
-def micro_batches(sequences: Sequence[Rollout], tokens: int) -> Iterator[MicroBatch]:
-    """Cut ``sequences`` (longest first) into batches of at most ``tokens`` tokens; a longer
-    sequence is a batch of its own."""
+def in_order(rows: Sequence[Rollout], shared: bool) -> list[Rollout]:
+    """Longest first, so that those of one length lie together; with ``shared``, prompt by prompt,
+    the one with the longest sequence first, so that micro-batches hold whole groups."""
+    ordered = sorted(rows, key=len, reverse=True)
+    groups: dict[tuple[int, ...], list[Rollout]] = {}
+    for row in ordered:
+        groups.setdefault(row.prompt, []).append(row)
+    return [row for group in groups.values() for row in group] if shared else ordered
+
+
+def micro_batches(
+    sequences: Sequence[Rollout], tokens: int, shared: bool = False
+) -> Iterator[MicroBatch]:
+    """Cut ``sequences``, in their order, into batches of at most ``tokens`` tokens; a longer
+    sequence is a batch of its own. With ``shared`` tokens count as a pass that computes a prompt
+    once has them, and what is cut off from a group has the prompt again."""
     part: list[Rollout] = []
+    held = 0
     for row in sequences:
-        if part and sum(map(len, part)) + len(row) > tokens:
+        alone = len(row)
+        again = shared and part and part[-1].prompt == row.prompt
+        own = len(row.response) if again else alone
+        if part and held + own > tokens:
             yield pack(part)
-            part = []
+            part, held, own = [], 0, alone
         part.append(row)
+        held += own
     if part:
         yield pack(part)
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from engines.ppo.config import Config, CriticSettings
-from engines.ppo.update.batch import MicroBatch, Rollout, empty_batch, micro_batches
+from engines.ppo.update.batch import MicroBatch, Rollout, empty_batch, in_order, micro_batches
 from engines.ppo.update.losses import gae, value_loss
 from engines.ppo.update.sharding import World, cut, local
 from engines.shared.language_model.packing import PackedModel
@@ -63,6 +63,7 @@ class Critic:
             )
         if world.sharded:
             world.shard(self.model, self.model.layers, config.offload)
+        self.shared = self.model.shares_prompts(world.device, config.longest_sequence)
         self.names = [name for name, _ in self.model.named_parameters()]
         self.parameters = [parameter for _, parameter in self.model.named_parameters()]
         self.optimizer = torch.optim.AdamW(
@@ -124,7 +125,7 @@ class Critic:
     def _batches(self, rows: Sequence[Rollout]) -> list[MicroBatch]:
         """Micro-batches, as many in every process: the collectives inside a pass wait for each
         other."""
-        batches = list(micro_batches(rows, self.config.micro_batch_tokens))
+        batches = list(micro_batches(rows, self.config.micro_batch_tokens, self.shared))
         return batches + [empty_batch()] * (int(self.world.largest(len(batches))) - len(batches))
 
     def _moments(self, values: Sequence[float]) -> tuple[float, float]:
@@ -140,7 +141,7 @@ class Critic:
     def step(self, tasks: Mapping[str, Sequence[Rollout]]) -> dict[str, float]:
         """One optimizer step towards the returns; metrics: loss, and share of the returns' variance
         that the values before it explain."""
-        rows = sorted((row for own in tasks.values() for row in own), key=len, reverse=True)
+        rows = in_order([row for own in tasks.values() for row in own], self.shared)
         _, deviation = self._moments([value for row in rows for value in row.returns])
         tokens = float(
             self.world.sum(

@@ -52,7 +52,7 @@ def check_model(model: Any, config: Config) -> None:
             )
     # `packed_attention` has no window. One that is at least as long as every sequence does nothing.
     window = getattr(model.config, "sliding_window", None)
-    if window is not None and window < config.max_prompt_tokens + config.max_response_tokens:
+    if window is not None and window < config.longest_sequence:
         raise ConfigError(
             f"model: attends to the last {window} tokens only; lower "
             "max_prompt_tokens + max_response_tokens to that"

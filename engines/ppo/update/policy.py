@@ -71,17 +71,14 @@ class Policy:
         for scorer in (self.scorer, self.reference):
             if scorer is not None and world.sharded:
                 world.shard(scorer, scorer.layers, config.offload)
-        named = [
-            (name, parameter)
-            for name, parameter in self.model.named_parameters()
-            if parameter.requires_grad
-        ]
+        named = [one for one in self.model.named_parameters() if one[1].requires_grad]
         self.names = [name for name, _ in named]
         self.parameters = [parameter for _, parameter in named]
         self.groups = group_names(self.names, config.mtl.group)
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay
         )
+        self.shared = self.scorer.shares_prompts(self.device, config.longest_sequence)
         self.skipped = 0
 
     def named_weights(self) -> Iterator[tuple[str, torch.Tensor]]:
@@ -138,10 +135,9 @@ class Policy:
             raise RuntimeError(
                 f"the processes disagree about the order of tasks; this one has {', '.join(tasks)}"
             )
+        keep_all = self.config.kl_coefficient > 0
         found = {
-            task: sequences_to_train(
-                groups, self.config.estimator, keep_all=self.config.kl_coefficient > 0
-            )
+            task: sequences_to_train(groups, self.config.estimator, keep_all, self.shared)
             for task, groups in tasks.items()
         }
         return found if self.critic is None else self.critic.judge(found)
@@ -171,7 +167,7 @@ class Policy:
             self.optimizer.zero_grad(set_to_none=True)
             # equal: each task is the mean over its own tokens, and the loss the mean over tasks.
             denominator = size * len(tasks) if config.mtl.method == "equal" else sum(sizes)
-            batches = list(micro_batches(rows, config.micro_batch_tokens))
+            batches = list(micro_batches(rows, config.micro_batch_tokens, self.shared))
             # Every process must run as many passes as the one with the most, or the collectives
             # inside them wait for ever.
             batches += [empty_batch()] * (int(world.largest(len(batches))) - len(batches))

@@ -9,92 +9,18 @@ by ``sampler.py``, which keeps the keys and values of such a pass.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils.checkpoint import checkpoint
 
 from engines.contract.config import ConfigError
+from engines.shared.language_model.layout import Block, Branches, plain
 from engines.shared.language_model.settings import LOGIT_ROWS as ROWS
+from engines.shared.language_model.shared_prompts import can_share, shared
 
 if TYPE_CHECKING:
     from engines.shared.language_model.key_value_cache import SharedPrefixCache
-
-
-SHORT = 256
-"""Sequences up to this length may be padded to their neighbours': longer ones would pay for it in
-attention, whose work grows with the square."""
-PADDING = 0.25
-"""Largest share of padding that a block has, of its tokens."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """Neighbouring sequences that attention takes as one rectangle.
-
-    A call of the kernel and what surrounds it costs as much as the work on some hundred tokens of a
-    small model, so sequences of nearly one length share a call. Padding is behind the tokens, where
-    a causal kernel does not look, and is left out again.
-    """
-
-    count: int
-    length: int
-    """Of the longest."""
-    tokens: int
-    gather: torch.Tensor | None
-    """(count, length): which of the ``tokens`` is at each place, any one where there is padding;
-    None where all sequences are equally long."""
-    places: torch.Tensor | None
-    """(tokens,): the place of each of them in (count * length)."""
-
-    @classmethod
-    def of(cls, lengths: Sequence[int], device: torch.device) -> Block:
-        """Sequences of ``lengths``, padded to the longest."""
-        count, length, tokens = len(lengths), max(lengths), sum(lengths)
-        if count * length == tokens:
-            return cls(count, length, tokens, None, None)
-        sizes = torch.tensor(lengths)
-        inside = torch.arange(length) < sizes[:, None]
-        gather = torch.zeros(count, length, dtype=torch.long)
-        gather[inside] = torch.arange(tokens)
-        places = inside.flatten().nonzero()[:, 0]
-        return cls(count, length, tokens, gather.to(device), places.to(device))
-
-    def padded(self, parts: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """(heads, tokens, width) each -> (count, heads, length, width)."""
-        if self.gather is None:
-            return [part.unflatten(1, (self.count, self.length)).transpose(0, 1) for part in parts]
-        # One table for all three: a row for each token.
-        heads = [len(part) for part in parts]
-        table = torch.cat([part.transpose(0, 1) for part in parts], dim=1)
-        # As an embedding, whose gradient is the fastest sum over rows that torch has on a CPU.
-        rows = torch.nn.functional.embedding(self.gather, table.flatten(1))
-        whole = rows.unflatten(2, table.shape[1:]).transpose(1, 2)
-        return list(whole.split(heads, dim=1))
-
-    def packed(self, whole: torch.Tensor) -> torch.Tensor:
-        """(count, heads, length, width) -> (tokens, heads, width)."""
-        rows = whole.transpose(1, 2).flatten(0, 1)
-        if self.places is None:
-            return rows
-        return torch.nn.functional.embedding(self.places, rows.flatten(1)).view(
-            self.tokens, *rows.shape[1:]
-        )
-
-
-def blocks_of(lengths: Sequence[int], device: torch.device) -> list[Block]:
-    """Neighbours of nearly one length together, none moved."""
-    found, part = [], [lengths[0]]
-    for length in lengths[1:]:
-        longest = max(*part, length)
-        room = longest * (len(part) + 1)
-        padding = room - sum(part) - length
-        if padding and (longest > SHORT or padding > PADDING * room):
-            found.append(Block.of(part, device))
-            part = []
-        part.append(length)
-    return [*found, Block.of(part, device)]
 
 
 def packed_attention(
@@ -104,16 +30,17 @@ def packed_attention(
     value: torch.Tensor,
     _mask: None,
     *,
-    blocks: Sequence[Block] = (),
+    blocks: Sequence[Block | Branches] = (),
     cache: SharedPrefixCache | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """Causal attention inside each of the sequences that lie one after the other: (1, heads, T,
     width) -> (1, T, heads, width).
 
-    ``blocks`` are neighbours of about one length, one call each: no work between sequences. With
-    ``cache`` keys and values are kept; without ``blocks`` the T are the next tokens of the samples
-    in it. ConfigError for a kind of attention that is more than softmax of scaled products.
+    ``blocks`` are neighbours of about one length, one call each: no work between sequences; those
+    that are branches see a prompt that lies elsewhere too. With ``cache`` keys and values are kept;
+    without ``blocks`` the T are the next tokens of the samples in it. ConfigError for a kind of
+    attention that is more than softmax of scaled products.
     """
     # softcap: Gemma 2 bounds its attention scores. s_aux: gpt-oss has attention sinks.
     unknown = [name for name in ("softcap", "s_aux") if options.get(name) is not None]
@@ -131,7 +58,7 @@ def packed_attention(
 
 
 def attend_inside(
-    blocks: Sequence[Block],
+    blocks: Sequence[Block | Branches],
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -140,17 +67,44 @@ def attend_inside(
     """Causal attention inside each of the sequences of ``blocks``; shapes as in
     ``packed_attention``."""
     found, start = [], 0
+    table: torch.Tensor | None = None
     for block in blocks:
         stop = start + block.tokens
-        parts = [tensor[0, :, start:stop] for tensor in (query, key, value)]
-        # (heads, tokens, width) -> (count, heads, length, width): each sequence is an entry of the
-        # batch, so the causal kernel keeps them apart without a mask.
-        one = torch.nn.functional.scaled_dot_product_attention(
-            *block.padded(parts), is_causal=True, scale=scaling, enable_gqa=True
-        )
-        found.append(block.packed(one))
+        if isinstance(block, Branches):
+            if table is None:
+                # A row for each token; one table for both.
+                table = torch.cat([one[0].transpose(0, 1) for one in (key, value)], dim=1)
+            found.append(attend_branches(block, query[0, :, start:stop], table, scaling))
+        else:
+            parts = [tensor[0, :, start:stop] for tensor in (query, key, value)]
+            # (heads, tokens, width) -> (count, heads, length, width): each sequence is an entry of
+            # the batch, so the causal kernel keeps them apart without a mask.
+            one = torch.nn.functional.scaled_dot_product_attention(
+                *block.padded(parts), is_causal=True, scale=scaling, enable_gqa=True
+            )
+            found.append(block.packed(one))
         start = stop
     return torch.cat(found)[None]
+
+
+def attend_branches(
+    branches: Branches, query: torch.Tensor, table: torch.Tensor, scaling: float | None
+) -> torch.Tensor:
+    """Attention of ``query`` (heads, tokens, width) to prompts and branches, from the keys and
+    values of all tokens (T, 2 key heads, width): (tokens, heads, width)."""
+    (queries,) = branches.queries.padded([query])
+    # As in `Block.padded`.
+    rows = torch.nn.functional.embedding(branches.keys, table.flatten(1))
+    keys, values = rows.unflatten(2, table.shape[1:]).transpose(1, 2).chunk(2, dim=1)
+    found = torch.nn.functional.scaled_dot_product_attention(
+        queries,
+        keys,
+        values,
+        attn_mask=branches.bias(queries.dtype),
+        scale=scaling,
+        enable_gqa=True,
+    )
+    return branches.queries.packed(found)
 
 
 class PackedModel(torch.nn.Module):  # type: ignore[misc]  # torch is not followed by mypy here
@@ -159,6 +113,9 @@ class PackedModel(torch.nn.Module):  # type: ignore[misc]  # torch is not follow
     A module of its own because FSDP2 gathers parameters around a forward pass: body and head must
     be one.
     """
+
+    sharing = True
+    """False: no prompt is shared. For comparisons alone."""
 
     def __init__(self, model: Any) -> None:
         from transformers import AttentionInterface
@@ -177,17 +134,23 @@ class PackedModel(torch.nn.Module):  # type: ignore[misc]  # torch is not follow
         cache: SharedPrefixCache | None = None,
     ) -> torch.Tensor:
         """Last hidden states at ``positions`` (R,) of ``input_ids`` (T,), which are sequences of
-        ``lengths``; none sees another: (R, H). ``cache`` keeps their keys and values."""
-        # Rotary positions begin at 0 again with each sequence.
-        places = torch.cat([torch.arange(length, device=input_ids.device) for length in lengths])
+        ``lengths``; none sees another: (R, H). ``cache`` keeps their keys and values; without one,
+        sequences that begin alike up to their first position compute that once, if they may."""
+        sharing = cache is None and self.shares_prompts(input_ids.device, max(lengths))
+        layout = (shared if sharing else plain)(input_ids, lengths, positions)
         states: torch.Tensor = self.model.base_model(
-            input_ids=input_ids[None],
-            position_ids=places[None],
+            input_ids=layout.input_ids[None],
+            position_ids=layout.places[None],
             use_cache=False,
-            blocks=blocks_of(lengths, input_ids.device),
+            blocks=layout.blocks,
             cache=cache,
         ).last_hidden_state
-        return states[0, positions]
+        return torch.nn.functional.embedding(layout.rows, states[0])
+
+    def shares_prompts(self, device: torch.device, longest: int) -> bool:
+        """Whether ``hidden`` computes a prompt once for all of its answers, now, on ``device`` and
+        for sequences of up to ``longest`` tokens."""
+        return self.sharing and can_share(self.model, device, longest)
 
     def next_hidden(
         self, input_ids: torch.Tensor, places: torch.Tensor, cache: SharedPrefixCache

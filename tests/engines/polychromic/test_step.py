@@ -161,6 +161,34 @@ def test_the_term_is_the_score_function_of_each_sample_alone(gate: str, baseline
     close(gradient, list(torch.autograd.grad(wanted, made.parameters)), 1e-5)
 
 
+def test_samples_share_their_prompt_and_rows_with_dropout_do_not() -> None:
+    found = {}
+    for sharing in (True, False):
+        made = stepper(config(diversity={"weight": 1.0, "prompts_per_step": 3}))
+        model, tokens = made.setting.model, []
+        model.scorer.sharing = sharing
+        model.inner.model.register_forward_pre_hook(
+            lambda _module, _arguments, named, seen=tokens: seen.append(
+                named["input_ids"].shape[1]
+            ),
+            with_kwargs=True,
+        )
+        samples = samples_of(made)
+        tokens.clear()
+        gradient, _ = made.of_samples(samples)
+        of_samples = sum(tokens)
+        torch.manual_seed(0)
+        turns = [turn for own in samples.turns for turn in own]
+        tokens.clear()
+        quality = made.quality(turns)
+        assert tokens == [sum(len(prompt) + len(reply) for prompt, reply in turns)]
+        found[sharing] = gradient, quality, of_samples
+    assert found[True][2] < 0.8 * found[False][2]
+    close(found[True][0], found[False][0])
+    # In training mode the adapters have dropout: the same pass, bit for bit.
+    assert found[True][1].cross_entropy == found[False][1].cross_entropy
+
+
 def test_its_expectation_is_the_derivative_of_the_expected_diversity() -> None:
     """One token of eight, all sets of two enumerated; the derivative by central differences."""
     made = stepper(config(lora=None, diversity={"weight": 1.0}), 8, (2,), wide=True)

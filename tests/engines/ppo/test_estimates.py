@@ -124,7 +124,8 @@ def saved_bytes(
     enters a layer."""
     import torch
 
-    from engines.shared.language_model.packing import Scorer, blocks_of
+    from engines.shared.language_model.layout import blocks_of
+    from engines.shared.language_model.packing import Scorer
 
     model = qwen2(
         hidden_size=hidden,

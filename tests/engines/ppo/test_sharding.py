@@ -42,6 +42,7 @@ from engines.ppo.update.critic import Critic
 from engines.ppo.update.policy import Policy
 from engines.ppo.update.sharding import World, join
 from engines.shared.inference import Generation
+from engines.shared.language_model.packing import PackedModel
 
 folder, index, size, cases = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4])
 torch.set_num_threads(1)
@@ -89,6 +90,7 @@ def train(values, crossed=False, tied=False, state=None):
     return policy, metrics
 
 for name, values in cases.items():
+    PackedModel.sharing = values.pop("sharing", True)
     own = {key: values.pop(key) for key in ("crossed", "tied", "state") if key in values}
     policy, metrics = train(values, **own)
     out = folder / name / str(size)
@@ -153,6 +155,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return Trained(folder, two_said, one_said)
 
 
+@pytest.fixture(scope="module")
+def trained_apart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same in one process that runs a prompt again with each of its answers."""
+    folder = tmp_path_factory.mktemp("apart")
+    cases = {name: {**values, "sharing": False} for name, values in CASES.items()}
+    assert train(folder, 1, cases) == [""]
+    return folder
+
+
 def assert_equal_but_for_rounding(
     one: Mapping[str, Any], two: Mapping[str, Any], what: str
 ) -> None:
@@ -203,6 +214,20 @@ def test_two_processes_take_the_steps_of_one(trained: Trained, case: str) -> Non
                     {name: value.sqrt() for name, value in own.items()} for own in (mean, also)
                 )
             assert_equal_but_for_rounding(mean, also, key)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_that_run_a_prompt_once_take_the_steps_of_one_that_runs_it_with_each_answer(
+    trained: Trained, trained_apart: Path, case: str
+) -> None:
+    from safetensors.torch import load_file
+
+    whole, shared = (
+        load_file(folder / case / size / "model" / "model.safetensors")
+        for folder, size in ((trained_apart, "1"), (trained.folder, "2"))
+    )
+    assert_equal_but_for_rounding(whole, shared, "weight")
 
 
 @pytest.mark.timeout(300)

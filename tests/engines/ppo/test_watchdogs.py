@@ -33,7 +33,7 @@ def rollouts(policy: Any, temperature: float) -> dict[str, list[Group]]:
     at temperature 1 would report."""
     import torch
 
-    from engines.shared.language_model.packing import blocks_of
+    from engines.shared.language_model.layout import blocks_of
 
     draw = torch.Generator().manual_seed(0)
     tasks: dict[str, list[Group]] = {"a": [], "b": []}

@@ -4,13 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.shared.language_model.packing import (
-    PADDING,
-    SHORT,
-    Block,
-    blocks_of,
-    packed_attention,
-)
+from engines.shared.language_model.layout import PADDING, SHORT, Block, blocks_of
+from engines.shared.language_model.packing import packed_attention
 
 CPU = torch.device("cpu")
 LENGTHS = st.lists(st.integers(1, 40) | st.integers(SHORT - 2, SHORT + 40), min_size=1)

@@ -53,7 +53,7 @@ def test_a_greedy_answer_takes_the_likeliest_token_at_every_place(sampler):
 
 
 def torch_blocks(length):
-    from engines.shared.language_model.packing import blocks_of
+    from engines.shared.language_model.layout import blocks_of
 
     return blocks_of([length], torch.device("cpu"))
 
