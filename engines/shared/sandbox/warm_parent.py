@@ -64,6 +64,8 @@ PLACES = ("/tmp", "/dev/shm")  # noqa: S108
 DESCRIPTORS = 4
 """At most so many come with a request: the program's input and output, its leash, its folder."""
 REQUEST_BYTES = 1 << 16
+CONTROL, OPEN_FILES = 3, 64
+"""The descriptor of the parent's socket; far more than it has open."""
 
 
 def possible(result: int, what: str) -> None:
@@ -195,8 +197,8 @@ def run_one(
 
 def become(request: Request, limits: types.CodeType, space: dict[str, Any]) -> None:
     """The program's process, which has given up what it must: all else as in a fresh Python."""
-    # All but its three pipes: the leash, the parent's socket.
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    # All but its three pipes: the parent's socket, the leash and few others.
+    os.closerange(CONTROL, OPEN_FILES)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
@@ -209,8 +211,15 @@ def become(request: Request, limits: types.CodeType, space: dict[str, Any]) -> N
 def main(setting: Setting) -> None:
     """Answer requests until the judging process is gone. Comes back in a program's process only,
     which then runs it."""
-    control = _socket.socket(fileno=setting["control"])
-    os.set_inheritable(setting["control"], False)
+    os.dup2(setting["control"], CONTROL, inheritable=False)
+    # Nothing else is left of whoever started this, so that what a program must not have is below
+    # a small number; the limit may be a thousand millions.
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        if descriptor > CONTROL:
+            # One of them was the listing's own.
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+    control = _socket.socket(fileno=CONTROL)
     # A signal to all of a job's processes is not the end of those that are to end the others.
     for number in supervisor.ENDING:
         signal.signal(number, signal.SIG_IGN)

@@ -97,7 +97,7 @@ def test_no_state_is_left() -> None:
 
 def test_a_program_begins_with_three_descriptors_and_no_child() -> None:
     look = (
-        "import os\nopened = []\nfor n in range(64):\n    try: os.fstat(n); opened.append(n)\n"
+        "import os\nopened = []\nfor n in range(2000):\n    try: os.fstat(n); opened.append(n)\n"
         "    except OSError: pass\ntry: os.waitpid(-1, os.WNOHANG); opened.append('a child')\n"
         "except ChildProcessError: pass\nprint(opened)"
     )
