@@ -195,13 +195,14 @@ def run_one(
     return False
 
 
-def become(request: Request, limits: types.CodeType, space: dict[str, Any]) -> None:
+def become(
+    request: Request, limits: types.CodeType, space: dict[str, Any], handlers: dict[int, Any]
+) -> None:
     """The program's process, which has given up what it must: all else as in a fresh Python."""
     # All but its three pipes: the parent's socket, the leash and few others.
     os.closerange(CONTROL, OPEN_FILES)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     main = sys.modules["__main__"].__dict__
     main.update(request["limits"])
     main["space"] = space if request["prelude"] else {"__name__": "__main__"}
@@ -214,15 +215,16 @@ def main(setting: Setting) -> None:
     os.dup2(setting["control"], CONTROL, inheritable=False)
     # Nothing else is left of whoever started this, so that what a program must not have is below
     # a small number; the limit may be a thousand millions.
-    for descriptor in map(int, os.listdir("/proc/self/fd")):
+    for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208  # one import less
         if descriptor > CONTROL:
             # One of them was the listing's own.
             with contextlib.suppress(OSError):
                 os.close(descriptor)
     control = _socket.socket(fileno=CONTROL)
     # A signal to all of a job's processes is not the end of those that are to end the others.
-    for number in supervisor.ENDING:
-        signal.signal(number, signal.SIG_IGN)
+    handlers: dict[int, Any] = {
+        number: signal.signal(number, signal.SIG_IGN) for number in supervisor.ENDING
+    }
     # What a guard leaves that was killed comes here, and is ended.
     supervisor.prctl(supervisor.SUBREAPER, 1)
     places = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
@@ -236,6 +238,6 @@ def main(setting: Setting) -> None:
     while (asked := heard(control)) is not None:
         if run_one(setting, control, places, *asked):
             control.detach()
-            become(asked[0], limits, space)
+            become(asked[0], limits, space, handlers)
             return
     os._exit(0)
