@@ -75,7 +75,7 @@ READ = {
     "VLLM_LOGGING_LEVEL": "`ERROR` for the engines where it is not set",
     "RAY_ADDRESS": "left out by the engines: they start a Ray of their own",
     "ORCH_SANDBOX": "set by the first process of a job that tries the sandboxes, for those after "
-    "it: `bubblewrap`, `landlock` or `weak`",
+    "it: `bubblewrap`, `landlock`, the same with `, cold` behind it, or `limits`",
 }
 """Environment variables that people may set, or that others set for them."""
 

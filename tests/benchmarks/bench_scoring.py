@@ -1,8 +1,8 @@
-"""Time of the scorers on real gold answers, and of the two sandboxes per program.
+"""Time of the scorers on real gold answers, and of the sandboxes per program, warm and cold.
 
-``python -m tests.benchmarks.bench_scoring FOLDER_OF_BENCHMARK_FILES``. Processor time of this
-process and of what it starts stands beside wall time: on a shared machine only the first says
-something.
+``python -m tests.benchmarks.bench_scoring [FOLDER_OF_BENCHMARK_FILES]``; without a folder the
+sandboxes alone. Processor time of this process and of what it starts stands beside wall time: on a
+shared machine only the first says something.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import itertools
 import json
 import logging
 import os
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -20,10 +21,14 @@ from pathlib import Path
 from engines.shared.data.benchmarks import KNOWN_FILES
 from engines.shared.data.problem_files import read_problems
 from engines.shared.data.problems import Problem
+from engines.shared.sandbox import warm
 from engines.shared.sandbox.execution import CHOICE, KINDS, run_program, self_test
+from engines.shared.sandbox.supervisor import content, descendants
+from engines.shared.scoring.code import by_secret
 from engines.shared.scoring.registry import IN_SANDBOX, VERSIONS, kind_of, scorer
 
 REPEATS = 20
+ROUNDS = 5
 PROGRAMS = 60
 """Problems of a file whose answers are run; all problems of the others."""
 
@@ -59,7 +64,13 @@ class Clock:
         self.wall, self.processor = time.perf_counter(), self.spent()
 
     def spent(self) -> float:
-        return sum(os.times()[:4])
+        """Of this process, of what it has started and waited for, and of what still runs: the
+        parent of warm programs does."""
+        running = [
+            sum(map(int, content(f"/proc/{pid}/stat").rpartition(b")")[2].split()[11:15]))
+            for pid in descendants(os.getpid())
+        ]
+        return sum(os.times()[:4]) + sum(running) / os.sysconf("SC_CLK_TCK")
 
     def per(self, count: int) -> tuple[float, float]:
         """Wall and processor milliseconds for each of ``count``."""
@@ -77,6 +88,37 @@ def repeated(function: Callable[[], object]) -> tuple[float, float]:
     return clock.per(REPEATS)
 
 
+def judge_one() -> None:
+    """A program judged by three asserts."""
+    tests = "assert f(3) == 9\nassert f(4) == 16\nassert f(-1) == 1"
+    assert by_secret("judge_asserts", 10.0, "def f(x):\n    return x * x", tests).value == 1.0
+
+
+def sandboxes() -> None:
+    """Print what a program costs in each kind of sandbox, in turns."""
+    programs = {"empty": lambda: run_program("pass", 5), "judged": judge_one}
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for kind in KINDS[:4]:
+        os.environ[CHOICE] = kind
+        print(f"{kind}: {self_test()}", flush=True)
+    for _ in range(ROUNDS):
+        for kind in KINDS[:4]:
+            os.environ[CHOICE] = kind
+            for name, program in programs.items():
+                found.setdefault((kind, name), []).append(repeated(program))
+            warm.forget()
+    del os.environ[CHOICE]
+    print(
+        f"{'kind':<18} {'program':<8} {'processor ms':>12} {'least':>7} {'wall ms':>8} {'least':>7}"
+    )
+    for (kind, name), times in found.items():
+        walls, processors = zip(*times, strict=True)
+        print(
+            f"{kind:<18} {name:<8} {statistics.median(processors):>12.1f} {min(processors):>7.1f} "
+            f"{statistics.median(walls):>8.1f} {min(walls):>7.1f}"
+        )
+
+
 def show(name: str, version: str, count: int, right: int, clock: Clock) -> None:
     """Print one line."""
     wall, processor = clock.per(count)
@@ -85,16 +127,12 @@ def show(name: str, version: str, count: int, right: int, clock: Clock) -> None:
     )
 
 
-def main(folder: Path) -> None:
-    """Print one line per file and version."""
+def main(folder: Path | None) -> None:
+    """Print one line per kind of sandbox, file and version."""
     logging.disable(logging.WARNING)
-    for kind in KINDS[:2]:  # what judges below is the first that holds
-        os.environ[CHOICE] = kind
-        wall, processor = repeated(lambda: run_program("pass", 5))
-        print(
-            f"{self_test()}: an empty program {wall:.1f} ms, {processor:.1f} ms of processor time"
-        )
-    del os.environ[CHOICE]
+    sandboxes()
+    if folder is None:
+        return
     print(
         f"{'file':<26} {'version':<7} {'items':>6} {'right':>6} {'ms each':>8} {'processor ms':>13}"
     )
@@ -123,4 +161,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)

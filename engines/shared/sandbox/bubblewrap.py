@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from engines.shared.sandbox.installation import interpreter, numpy_folders, readable
+from engines.shared.sandbox.supervisor import FOLDER_BYTES
 
 LIMITS = """
 import builtins, os, resource, sys
@@ -20,8 +21,8 @@ if hasattr(sys, "set_int_max_str_digits"):
 # As in any script; the start without site-packages leaves them out.
 builtins.exit = builtins.quit = sys.exit
 for kind, value in (
-    (resource.RLIMIT_AS, {memory}), (resource.RLIMIT_CPU, {cpu}), (resource.RLIMIT_FSIZE, 1 << 24),
-    (resource.RLIMIT_NPROC, {processes}), (resource.RLIMIT_NOFILE, 64), (resource.RLIMIT_CORE, 0),
+    (resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, cpu), (resource.RLIMIT_FSIZE, 1 << 24),
+    (resource.RLIMIT_NPROC, processes), (resource.RLIMIT_NOFILE, 64), (resource.RLIMIT_CORE, 0),
     # A user has one number of these two for all programs together.
     (resource.RLIMIT_SIGPENDING, 128), (resource.RLIMIT_MSGQUEUE, 0),
 ):
@@ -33,8 +34,8 @@ class OnlyNumpy:
     def find_spec(name, path=None, target=None):
         if name == "numpy":
             from importlib.util import spec_from_file_location
-            return spec_from_file_location(name, {numpy!r} + "/__init__.py")
-if {numpy!r}:
+            return spec_from_file_location(name, numpy_folder + "/__init__.py")
+if numpy_folder:
     sys.meta_path.append(OnlyNumpy)
 def take(size):
     data = b""
@@ -42,12 +43,18 @@ def take(size):
         data += os.read(0, size - len(data)) or exit("input ended")
     return data
 os.write(1, b"started\\n")
-os.dup2(os.open("/dev/null", os.O_WRONLY), 2)
-exec(compile(take(int(take(10))).decode(), "program", "exec"), {{"__name__": "__main__"}})
+null = os.open("/dev/null", os.O_WRONLY)
+os.dup2(null, 2)
+os.close(null)
 """
-"""Sets the limits, makes numpy known if there is one, and runs the program: ten digits of length
-and the text, read without buffering, so that what follows on standard input is the program's own to
-read."""
+"""Sets the limits, makes numpy known if there is one, and says that the sandbox is there. It finds
+the names of ``limits`` and runs in a main module."""
+RUN = """
+exec(compile(take(int(take(10))).decode(), "program", "exec"), space)
+"""
+"""Runs the program: ten digits of length and the text, read without buffering, so that what follows
+on standard input is the program's own to read. The same place in every sandbox, so that a program
+may call as deep."""
 
 
 PACKAGES = "/packages"
@@ -58,10 +65,20 @@ class SandboxError(RuntimeError):
     """The sandbox did not start; nothing is known about the program."""
 
 
-def limits(memory_gb: int, cpu_seconds: int, processes: int, numpy: str) -> str:
-    """The program that sets the limits; ``numpy`` is where its folder is for the program, "" if
-    nowhere."""
-    return LIMITS.format(memory=memory_gb << 30, cpu=cpu_seconds, processes=processes, numpy=numpy)
+def limits(memory_gb: int, cpu_seconds: int, processes: int, numpy: str) -> dict[str, int | str]:
+    """What ``LIMITS`` sets; ``numpy`` is where its folder is for the program, "" if nowhere."""
+    return {
+        "memory": memory_gb << 30,
+        "cpu": cpu_seconds,
+        "processes": processes,
+        "numpy_folder": numpy,
+    }
+
+
+def alone(setting: dict[str, int | str]) -> str:
+    """The whole of a Python that runs one program with these limits."""
+    names = "".join(f"{name} = {value!r}\n" for name, value in setting.items())
+    return f'{names}space = {{"__name__": "__main__"}}\n{LIMITS}{RUN}'
 
 
 def binds() -> list[str]:
@@ -87,9 +104,15 @@ def program() -> str | None:
     return str(packaged) if os.access(packaged, os.X_OK) else None
 
 
+def numpy_inside() -> str:
+    """Where programs find numpy; "" if nowhere."""
+    return f"{PACKAGES}/numpy" if numpy_folders() else ""
+
+
 @functools.cache
-def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
-    """The bubblewrap call around a fresh Python. SandboxError if bubblewrap is not installed."""
+def command(*options: str) -> tuple[str, ...]:
+    """The bubblewrap call around a fresh Python, which has to be told what to run. SandboxError if
+    bubblewrap is not installed."""
     bwrap = program()
     if bwrap is None:
         raise SandboxError(
@@ -99,10 +122,10 @@ def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
     environment = [
         word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)
     ]
-    numpy = f"{PACKAGES}/numpy" if numpy_folders() else ""
     return (
         bwrap,
         *ISOLATION,
+        *options,
         *environment,
         # Before what is bound: a Python may lie below /tmp.
         *memory_file_system("/tmp"),  # noqa: S108
@@ -119,14 +142,13 @@ def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
         "-I",
         "-S",
         "-c",
-        limits(memory_gb, cpu_seconds, 32, numpy),
     )
 
 
 def memory_file_system(place: str) -> tuple[str, ...]:
-    """bubblewrap's arguments for one of 64 MiB: without a size it may grow to half of the node's
+    """bubblewrap's arguments for one with a size: without one it may grow to half of the node's
     memory."""
-    return "--size", str(64 << 20), "--tmpfs", place
+    return "--size", str(FOLDER_BYTES), "--tmpfs", place
 
 
 def devices() -> list[str]:

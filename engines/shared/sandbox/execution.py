@@ -3,8 +3,9 @@ processes.
 
 Three kinds, found out once per job and said in its results: ``bubblewrap``; where it does not work
 ``landlock`` (with seccomp, rlimits and a supervisor, ``engines.shared.sandbox.landlock``); and only
-if the config allows it ``limits``: what of the second this kernel has. ``running.py`` runs a
-program in one of them.
+if the config allows it ``limits``: what of the second this kernel has. The first two are warm
+(``warm.py``), or with ``, cold`` behind the name a process of its own for each program
+(``cold.py``). ``running.py`` runs a program in one of them.
 
 Of the machine only ``/usr`` and the folders of the Python installation can be read. In bubblewrap
 ``/tmp`` and ``/dev/shm`` are empty memory file systems of 64 MiB; else an empty folder of a
@@ -18,13 +19,18 @@ import os
 import subprocess
 
 from engines.contract.config import ConfigError
-from engines.shared.sandbox import landlock, seccomp
+from engines.shared.sandbox import landlock, seccomp, warm
 from engines.shared.sandbox.bubblewrap import SandboxError
 from engines.shared.sandbox.bubblewrap import program as bubblewrap_program
+from engines.shared.sandbox.cold import run_cold
 from engines.shared.sandbox.installation import numpy_folders, on_the_way, readable
-from engines.shared.sandbox.running import OUTPUT_BYTES, Execution, run
+from engines.shared.sandbox.running import OUTPUT_BYTES, Asked, Execution
+from engines.shared.sandbox.warm import run_warm
 
-KINDS = ("bubblewrap", "landlock", "limits")
+COLD = ", cold"
+WARM = ("bubblewrap", "landlock")
+KINDS = ("bubblewrap", f"bubblewrap{COLD}", "landlock", f"landlock{COLD}", "limits")
+"""The strongest first; of the same strength, the fastest."""
 CHOICE = "ORCH_SANDBOX"
 """The environment variable with the kind that was chosen, for the processes that score; one may
 also set it to try no other."""
@@ -36,14 +42,35 @@ def run_program(
     memory_gb: int = 4,
     standard_input: bytes = b"",
     output_bytes: int = OUTPUT_BYTES,
+    prelude: str = "",
 ) -> Execution:
     """Run a Python program. CPU time is limited to ``seconds``, wall time to
     ``running.WALL_FACTOR`` times that; memory to ``memory_gb`` for all its processes together.
     SandboxError if it did not start.
 
     Output beyond ``output_bytes`` ends the program; what it wrote until then is returned.
+    ``prelude`` runs before it, in the same names: where many programs have one, it is read once.
     """
-    return run(chosen(), program, seconds, memory_gb, standard_input, output_bytes)
+    kind = chosen()
+    asked = Asked(program, seconds, memory_gb, standard_input, output_bytes, prelude)
+    try:
+        return run_in(kind, asked)
+    except SandboxError:
+        if kind not in WARM:
+            raise
+    # Alone, so that what it may have done to the warm one costs its verdict alone.
+    return run_in(f"{kind}{COLD}", asked)
+
+
+def run_in(kind: str, asked: Asked) -> Execution:
+    """Run a program in this kind of sandbox and in no other. SandboxError if it did not start, or
+    the sandbox broke."""
+    return run_warm(kind, asked) if kind in WARM else run_cold(means(kind), asked)
+
+
+def means(kind: str) -> str:
+    """What holds a program, warm or cold."""
+    return kind.removesuffix(COLD)
 
 
 # 192.0.2.1 is an address for documentation, which no host has: a time-out says that packets leave
@@ -89,6 +116,8 @@ try:
     found.append("/usr for writing")
 except OSError:
     pass
+if set(os.listdir(".")) - set(seen.get(os.getcwd(), ())):
+    found.append("files of another program")
 with open("own", "w") as file:
     file.write("x")
 os.write(1, repr(found).encode())
@@ -116,49 +145,57 @@ them."""
 def reached(kind: str) -> str | None:
     """What a program can do in this kind of sandbox that it must not; None if it holds.
     SandboxError if it does not start."""
-    if kind == "landlock" and (trouble := landlock.trouble()):
+    if means(kind) == "landlock" and (trouble := landlock.trouble()):
         raise SandboxError(trouble)
+
+    def tried(program: str) -> Execution:
+        return run_in(kind, Asked(program, 5, 4, b"", OUTPUT_BYTES, ""))
+
     # In bubblewrap numpy lies in a place of its own; else it is read where it is.
-    paths = readable() if kind == "bubblewrap" else [*readable(), *numpy_folders()]
-    execution = run_program(PROBE.format(seen=on_the_way(paths)), seconds=5)
-    if execution.stdout != b"[]" and kind != "limits":
-        return (
-            f"a program reaches {execution.stdout[-200:].decode(errors='replace')}, exit code "
-            f"{execution.exit_code}"
-        )
-    return run_program(MANY, seconds=5).stdout.decode() or None
+    paths = readable() if means(kind) == "bubblewrap" else [*readable(), *numpy_folders()]
+    # The second finds what the first has left.
+    for _ in range(2 if kind in WARM else 1):
+        execution = tried(PROBE.format(seen=on_the_way(paths)))
+        if execution.stdout != b"[]" and kind != "limits":
+            return (
+                f"a program reaches {execution.stdout[-200:].decode(errors='replace')}, exit code "
+                f"{execution.exit_code}"
+            )
+    return tried(MANY).stdout.decode() or None
 
 
 @functools.cache
 def tested(kind: str) -> str:
     """Name and version of a kind of sandbox that holds on this machine. SandboxError says why it
     does not."""
-    before = os.environ.get(CHOICE)
-    os.environ[CHOICE] = kind
+    # Not the one that is there, but one as it starts now; and who tries is not who judges.
+    warm.forget()
     try:
         if why := reached(kind):
             raise SandboxError(f"does not hold: {why}")
     finally:
-        if before is None:
-            del os.environ[CHOICE]
-        else:
-            os.environ[CHOICE] = before
-    if kind == "bubblewrap":
+        warm.forget()
+    manner = COLD if kind.endswith(COLD) else ""
+    if means(kind) == "bubblewrap":
         asked = [bubblewrap_program() or "bwrap", "--version"]
         said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
-        return (said or kind) if seccomp.library() else f"{said or kind}, no seccomp"
+        seccomps = "" if seccomp.library() else ", no seccomp"
+        return f"{said or 'bubblewrap'}{seccomps}{manner}"
     parts = (
         f"landlock {landlock.landlock_version()}, "
-        f"{'seccomp' if seccomp.library() else 'no seccomp'}, rlimits"
+        f"{'seccomp' if seccomp.library() else 'no seccomp'}, rlimits{manner}"
     )
-    return parts if kind == "landlock" else f"weak: {parts}"
+    return f"weak: {parts}" if kind == "limits" else parts
 
 
 @functools.cache
 def numpy_version() -> str:
     """The version of numpy that programs find in the sandbox; "absent" if they find none."""
     program = "import numpy\nprint(numpy.__version__, end='')"
-    return run_program(program, seconds=10).stdout.decode() or "absent"
+    said = run_program(program, seconds=10).stdout.decode()
+    # Who asks is mostly not who judges, and lives long.
+    warm.forget()
+    return said or "absent"
 
 
 def chosen() -> str:
@@ -185,21 +222,28 @@ def self_test(allow_weak: bool = False) -> str:
     and be few processes only; ``allow_weak``: one of which only the last is true is better than
     none. ConfigError if there is none.
     """
-    set_before = os.environ.get(CHOICE)
-    reasons = []
-    # The strongest kind first.
-    for kind in KINDS if set_before is None else (set_before,):
+    reasons: dict[str, str] = {}
+    for kind in kinds_to_try(os.environ.get(CHOICE)):
         if kind == "limits" and not allow_weak:
             continue
         try:
             name = tested(kind)
         except SandboxError as error:
-            reasons.append(f"{kind}: {error}")
+            # Warm and cold mostly fail for the same reason.
+            if str(error) not in reasons.get(means(kind), ""):
+                reasons[kind] = f"{kind}: {error}"
             continue
         os.environ[CHOICE] = kind
         return name
     raise ConfigError(
         "model-written code cannot be run safely on this machine "
-        f"({'; '.join(reasons) or 'no sandbox but limits'}): install "
+        f"({'; '.join(reasons.values()) or 'no sandbox but limits'}): install "
         "bubblewrap or ask for user namespaces, score on another node, or set allow_weak_sandbox"
     )
+
+
+def kinds_to_try(set_before: str | None) -> tuple[str, ...]:
+    """The kinds to try, the best first; one that was chosen before, then the same one cold."""
+    if set_before is None:
+        return KINDS
+    return (set_before, f"{set_before}{COLD}") if set_before in WARM else (set_before,)

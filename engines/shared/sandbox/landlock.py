@@ -12,12 +12,12 @@ import ctypes
 import functools
 import inspect
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from engines.shared.sandbox import seccomp, supervisor
+from engines.shared.sandbox.installation import interpreter, numpy_folders, readable
 
-LANDLOCK = 6
+LANDLOCK = supervisor.SCOPED
 """The oldest version of landlock that keeps signals inside."""
 SPARE_PROCESSES = 512
 """Processes that the user may have beyond those that there are. The limit counts all that the user
@@ -66,16 +66,19 @@ def processes_of(user: int) -> int:
     return tasks_of(user, int(time.monotonic() / COUNT_SECONDS)) + SPARE_PROCESSES
 
 
-def arguments(
-    python: Path, limits: str, readable: Sequence[str], leash: int, memory_gb: int
-) -> tuple[str, ...]:
-    """The call of the supervisor. ``limits`` sets the limits and runs the program."""
+def readable_paths() -> list[str]:
+    """What a program may read, numpy among it: it is where it is."""
+    return [*readable(), *numpy_folders()]
+
+
+def arguments(setting: str, leash: int, memory_gb: int) -> tuple[str, ...]:
+    """The call of the supervisor. ``setting`` sets the limits and runs the program."""
     plan: supervisor.Plan = {
         "landlock": landlock_version(),
         "filter": seccomp.filter_program("landlock") or b"",
-        "read": list(readable),
+        "read": readable_paths(),
         "leash": leash,
         "memory": memory_gb << 30,
-        "run": limits,
     }
-    return (str(python), "-I", "-S", "-c", f"{inspect.getsource(supervisor)}\nmain({plan!r})")
+    watched = f"{inspect.getsource(supervisor)}\nmain({plan!r})"
+    return (str(interpreter()), "-I", "-S", "-c", f"exec({watched!r}, {{}})\n{setting}")

@@ -1,24 +1,21 @@
-"""One program in one sandbox: started, talked to, watched, ended.
+"""One program in one sandbox: talked to, watched, ended.
 
-A program and its limits go in, what it printed and how it ended come out; ``execution.py`` says in
-which kind of sandbox."""
+A program and its limits go in, what it printed and how it ended come out. ``cold.py`` starts a
+sandbox for each program, ``warm.py`` forks it in one that is there; ``execution.py`` says which."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import select
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import IO
 
-from engines.shared.sandbox import landlock, seccomp, supervisor
-from engines.shared.sandbox.bubblewrap import ENVIRONMENT, SandboxError, command, limits
-from engines.shared.sandbox.installation import as_user, interpreter, numpy_folders, readable
-from engines.shared.sandbox.own_folder import own_folder
+from engines.shared.sandbox import supervisor
+from engines.shared.sandbox.bubblewrap import SandboxError
 
 OUTPUT_BYTES = 1 << 20
 """More output than this ends a program; what it wrote until then is returned."""
@@ -53,50 +50,39 @@ class Execution:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A program to run, and its limits; see ``execution.run_program``."""
+
+    program: str
+    seconds: float
+    memory_gb: int
+    standard_input: bytes
+    output_bytes: int
+    prelude: str
+    """What runs before it, in the same names: ours, and the same for many programs."""
+
+    @property
+    def cpu_seconds(self) -> int:
+        """What the kernel limits, which counts whole seconds."""
+        return max(1, round(self.seconds))
+
+
+@dataclass(frozen=True)
 class Sandbox:
     """A program that was started."""
 
-    process: subprocess.Popen[bytes]
-    end: Callable[[], None]
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+    ended: int
+    """A descriptor that can be read as soon as it has ended."""
+    end: Callable[[], object]
     """Kills the program with all that it started; nothing if it has ended."""
     takes: Callable[[], str] | None
     """What it takes too much of; None where somebody else looks."""
-
-
-@contextlib.contextmanager
-def in_bubblewrap(memory_gb: int, cpu_seconds: int, complaints: IO[bytes]) -> Iterator[Sandbox]:
-    """A program in bubblewrap."""
-    bwrap, *arguments = command(memory_gb, cpu_seconds)
-    with contextlib.ExitStack() as stack:
-        rules = stack.enter_context(filter_pipe())
-        given = [] if rules is None else ["--seccomp", str(rules)]
-        process = started(
-            [bwrap, *given, *arguments], complaints, "/", None, () if rules is None else (rules,)
-        )
-        stack.enter_context(process)
-
-        def end() -> None:
-            # The first process of a namespace takes all others with it, and bubblewrap waits for
-            # it. Killed itself, bubblewrap would be gone before they are.
-            for pid in supervisor.content(
-                f"/proc/{process.pid}/task/{process.pid}/children"
-            ).split():
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(int(pid), 9)
-                    return
-            process.kill()
-
-        def takes() -> str:
-            below = list(supervisor.descendants(process.pid, 2 * supervisor.PROCESSES))
-            if supervisor.takes_memory(below, memory_gb << 30):
-                return "memory"
-            return takes_files(below[0]) if below else ""
-
-        try:
-            yield Sandbox(process, end, takes)
-        finally:
-            if process.poll() is None:
-                end()
+    outcome: Callable[[], tuple[int, str]]
+    """Waits for its end: the exit code, and what the one who looks ended it for."""
+    complaints: IO[bytes]
+    """Where it is written why it does not start."""
 
 
 def takes_files(first: int) -> str:
@@ -111,108 +97,31 @@ def takes_files(first: int) -> str:
     return "files" if count > supervisor.FOLDER_FILES else ""
 
 
-@contextlib.contextmanager
-def filter_pipe() -> Iterator[int | None]:
-    """A descriptor from which bubblewrap reads what seccomp forbids; None without libseccomp."""
-    rules = seccomp.filter_program("bubblewrap")
-    if rules is None:
-        yield None
-        return
-    reading, writing = os.pipe()
-    try:
-        # Far less than a pipe holds.
-        os.write(writing, rules)
-        os.close(writing)
-        yield reading
-    finally:
-        os.close(reading)
+def takes_of(above: int, memory_bytes: int) -> str:
+    """What the processes below one take too much of in bubblewrap; the first of them is that of a
+    namespace."""
+    below = list(supervisor.descendants(above, 2 * supervisor.PROCESSES))
+    if supervisor.takes_memory(below, memory_bytes):
+        return "memory"
+    return takes_files(below[0]) if below else ""
 
 
-@contextlib.contextmanager
-def confined(memory_gb: int, cpu_seconds: int, complaints: IO[bytes]) -> Iterator[Sandbox]:
-    """A program under a supervisor, which ends all that it started, also when this process is
-    gone."""
-    user = as_user()
-    numpy = numpy_folders()
-    processes = landlock.processes_of(os.geteuid() if user is None else user)
-    setting = limits(memory_gb, cpu_seconds, processes, numpy[0] if numpy else "")
-    # A pipe on which nothing is ever written. Only this process has the writing end, so that the
-    # kernel closes it however this process ends, and the supervisor sees that at the other end.
-    leash, held = os.pipe()
-    hand = os.fdopen(held, "wb", 0)
-    with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(own_folder(user))
-        stack.enter_context(hand)
-        try:
-            arguments = landlock.arguments(
-                interpreter(), setting, [*readable(), *numpy], leash, memory_gb
-            )
-            process = started(
-                arguments, complaints, folder, {**ENVIRONMENT, "TMPDIR": folder}, (leash,)
-            )
-        finally:
-            os.close(leash)
-        stack.enter_context(process)
-        try:
-            yield Sandbox(process, hand.close, None)
-        finally:
-            # Never killed: it is what ends the others, and as soon as it has the processor.
-            hand.close()
-
-
-def started(
-    arguments: list[str] | tuple[str, ...],
-    complaints: IO[bytes],
-    folder: str,
-    environment: dict[str, str] | None,
-    descriptors: tuple[int, ...],
-) -> subprocess.Popen[bytes]:
-    """A process of the sandbox's user. SandboxError if there can be none now."""
-    user = as_user()
-    try:
-        return subprocess.Popen(
-            arguments,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            bufsize=0,
-            user=user,
-            group=user,
-            extra_groups=None if user is None else [],
-            cwd=folder,
-            env=environment,
-            pass_fds=descriptors,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise SandboxError(f"the sandbox does not start here: {error}") from error
-
-
-def run(
-    kind: str,
-    program: str,
-    seconds: float,
-    memory_gb: int,
-    standard_input: bytes,
-    output_bytes: int,
-) -> Execution:
-    """Run a Python program in a kind of sandbox; see ``execution.run_program``."""
-    sandbox = in_bubblewrap if kind == "bubblewrap" else confined
-    text = program.encode(errors="replace")
-    with (
-        tempfile.TemporaryFile() as complaints,
-        sandbox(memory_gb, max(1, round(seconds)), complaints) as running,
-    ):
-        talk = Talk(running, b"%010d" % len(text) + text + standard_input)
-        why = talk.go_on(len(STARTED) + output_bytes, WALL_FACTOR * seconds)
+def run(sandbox: AbstractContextManager[Sandbox], asked: Asked, text: str) -> Execution:
+    """Run a Python program in a sandbox; ``text`` is the whole of it, as the sandbox is told.
+    SandboxError if it did not start."""
+    data = text.encode(errors="replace")
+    most = len(STARTED) + asked.output_bytes
+    with sandbox as running:
+        talk = Talk(running, b"%010d" % len(data) + data + asked.standard_input)
+        why = talk.go_on(most, WALL_FACTOR * asked.seconds)
         if why:
             running.end()
-            running.process.wait()
-            talk.read_rest(len(STARTED) + output_bytes)
-        exit_code = running.process.wait()
+        exit_code, word = running.outcome()
+        if why:
+            talk.read_rest(most)
         if not talk.has_started:
-            raise not_started(complaints, exit_code)
-        took = why if why not in ("", "time") else supervisors_word(complaints)
+            raise not_started(running.complaints, exit_code)
+        took = why if why not in ("", "time") else word
         return Execution(bytes(talk.said[len(STARTED) :]), exit_code, why == "time", took)
 
 
@@ -220,11 +129,8 @@ class Talk:
     """What a program is given and what it says, without ever waiting for it."""
 
     def __init__(self, sandbox: Sandbox, given: bytes) -> None:
-        process = sandbox.process
-        assert process.stdin is not None
-        assert process.stdout is not None
         self.sandbox = sandbox
-        self.stdin, self.stdout = process.stdin, process.stdout
+        self.stdin, self.stdout = sandbox.stdin, sandbox.stdout
         self.left = memoryview(given)
         self.said = bytearray()
         self.poller = select.poll()
@@ -232,6 +138,9 @@ class Talk:
         os.set_blocking(self.stdout.fileno(), False)
         self.poller.register(self.stdin, select.POLLOUT)
         self.poller.register(self.stdout, select.POLLIN)
+        self.poller.register(sandbox.ended, select.POLLIN)
+        self.end_poller = select.poll()
+        self.end_poller.register(sandbox.ended, select.POLLIN)
 
     @property
     def has_started(self) -> bool:
@@ -271,7 +180,11 @@ class Talk:
         output."""
         # Rounded up: a wait of less than a millisecond would be none.
         for descriptor, _ in self.poller.poll(max(0, int(seconds * 1e3) + 1)):
-            if descriptor == self.stdout.fileno():
+            if descriptor == self.sandbox.ended:
+                # What it had started has ended too, or now does: no more output then.
+                self.poller.unregister(descriptor)
+                self.sandbox.end()
+            elif descriptor == self.stdout.fileno():
                 part = os.read(descriptor, CHUNK)
                 if not part:
                     return False
@@ -295,15 +208,15 @@ class Talk:
 
     def see_out(self, deadline: float) -> str:
         """Wait for the end of a program that has closed its output; as ``go_on``."""
-        pause = 0.0002
-        while self.sandbox.process.poll() is None:
-            if time.monotonic() >= deadline:
+        while True:
+            left = deadline - time.monotonic()
+            wait = min(LOOK_SECONDS, left) if self.sandbox.takes else left
+            if self.end_poller.poll(max(0, int(wait * 1e3) + 1)):
+                return ""
+            if left <= 0:
                 return "time"
-            if self.sandbox.takes and pause >= LOOK_SECONDS and (why := self.sandbox.takes()):
+            if self.sandbox.takes and (why := self.sandbox.takes()):
                 return why
-            time.sleep(pause)
-            pause = min(2 * pause, LOOK_SECONDS)
-        return ""
 
     def read_rest(self, most: int) -> None:
         """What is still in the pipe when all that could write to it has ended."""
@@ -319,10 +232,3 @@ def not_started(complaints: IO[bytes], exit_code: int) -> SandboxError:
     lines = complaints.read(8000).decode(errors="replace").strip().splitlines()
     reason = lines[-1] if lines else f"exit code {exit_code}"
     return SandboxError(f"the sandbox does not start here: {reason[:200]}")
-
-
-def supervisors_word(complaints: IO[bytes]) -> str:
-    """What the supervisor ended a program for; "" if it did not. No program can write there."""
-    complaints.seek(0)
-    _, found, reason = complaints.read(8000).rpartition(supervisor.SAYS)
-    return reason.decode().strip() if found else ""

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
         read: list[str]
         leash: int  # a descriptor of which the other end belongs to the caller
         memory: int  # bytes, for all processes of the program together
-        run: str
 
 
 # PR_SET_SECCOMP and its mode, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG.
@@ -41,8 +40,9 @@ EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE = 1 << 0, 1 << 1, 1 << 2, 1 <
 DEVICES = 1 << 6 | 1 << 9 | 1 << 11
 """Making character devices, sockets and block devices."""
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE
-SCOPE = 3
-"""Abstract sockets and signals."""
+SCOPE, SCOPED = 3, 6
+"""Abstract sockets and signals; the version of landlock from which on it knows them."""
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 LOOK_MILLISECONDS = 25
 LOOKS_AT_HELD_FILES = 4
 """Every so many looks those files are counted that have no name any more."""
@@ -85,9 +85,8 @@ def restrict(abi: int, files: int, allowed: list[tuple[str, int]]) -> None:
     rights), TCP and signals to outside."""
     # struct landlock_ruleset_attr: rights on files, on TCP (from version 4: bind and connect),
     # scopes (from version 6). A kernel takes no more fields than it knows.
-    fields = struct.pack("QQQ", files, 3 if files and abi >= 4 else 0, SCOPE if abi >= 6 else 0)[
-        : 8 if abi < 4 else 16 if abi < 6 else 24
-    ]
+    of_tcp, scopes = 3 if files and abi >= 4 else 0, SCOPE if abi >= SCOPED else 0
+    fields = struct.pack("QQQ", files, of_tcp, scopes)[: 8 if abi < 4 else 16 if abi < 6 else 24]
     ruleset = call(CREATE_RULESET, fields, ctypes.c_size_t(len(fields)), ctypes.c_uint(0))
     for path, granted in allowed:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -106,8 +105,7 @@ def restrict(abi: int, files: int, allowed: list[tuple[str, int]]) -> None:
 
 
 def give_up(plan: Plan) -> None:
-    """The program's process: no files but those of the plan, no system calls that reach out. Never
-    comes back."""
+    """The program's process: no files but the plan's, no system calls that reach out."""
     abi = plan["landlock"]
     if abi:
         every = rights(abi)
@@ -128,24 +126,27 @@ def give_up(plan: Plan) -> None:
 
 def content(path: str, most: int = 1 << 16) -> bytes:
     """At most so many bytes of a file of /proc; nothing if its process has ended."""
-    found = b""
+    found, file = b"", -1
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except (FileNotFoundError, ProcessLookupError):
-        return b""
-    try:
         while len(found) < most and (part := os.read(file, most - len(found))):
             found += part  # a page at a time
-    except ProcessLookupError:
+    except (FileNotFoundError, ProcessLookupError):
         return b""
     finally:
-        os.close(file)
+        if file >= 0:
+            os.close(file)
     return found
 
 
+def children(pid: int, thread: int = 0) -> list[int]:
+    """Those of a thread of a process; of its first one by default."""
+    return [int(one) for one in content(f"/proc/{pid}/task/{thread or pid}/children").split()]
+
+
 def descendants(root: int, most: int = 0) -> dict[int, int]:
-    """The processes below one -> how many threads each has. With ``most``, no more are looked for
-    when so many processes and threads are found: a fork bomb may grow faster than it is counted."""
+    """The processes below one -> how many threads each has. With ``most``, not far beyond so many:
+    a fork bomb may grow faster than it is counted."""
     found: dict[int, int] = {}
     total = 0
     left = [root]
@@ -159,8 +160,7 @@ def descendants(root: int, most: int = 0) -> dict[int, int]:
             found[pid] = len(threads)
             total += len(threads)
         for thread in threads:
-            below = map(int, content(f"/proc/{pid}/task/{thread}/children").split())
-            left += [child for child in below if child not in found]
+            left += [child for child in children(pid, int(thread)) if child not in found]
         if 0 < most < len(left):
             # Not looked at one by one: they are too many already.
             return found | dict.fromkeys(left, 1)
@@ -243,8 +243,7 @@ class FolderLook:
 
 
 def takes_folder() -> str:
-    """What is too much in this folder: bytes, files, depth, or that it cannot be looked into; ""
-    if nothing is."""
+    """What is too much in this folder, also that it cannot be looked into; "" if nothing is."""
     look = FolderLook()
     try:
         return look.go()
@@ -256,9 +255,8 @@ def takes_folder() -> str:
 
 
 def held_files(pid: int, device: int, folder: bytes, sizes: dict[int, int]) -> str:
-    """Note in ``sizes`` (number of the file -> bytes) which files without a name a process holds,
-    by a descriptor or a mapping; what it has too much of, if anything. OSError if it ends
-    meanwhile."""
+    """Note in ``sizes`` (number of the file -> bytes) which files without a name a process holds or
+    maps; what it has too much of, if anything. OSError if it ends meanwhile."""
     for descriptor in os.listdir(f"/proc/{pid}/fd"):
         status = os.stat(f"/proc/{pid}/fd/{descriptor}")
         if stat.S_ISREG(status.st_mode) and not status.st_nlink and status.st_dev == device:
@@ -278,8 +276,7 @@ def held_files(pid: int, device: int, folder: bytes, sizes: dict[int, int]) -> s
 
 def takes_held_files(pids: list[int], child: int) -> str:
     """What is too much of the files that have no name any more; "" if nothing is. A process that
-    hides what it holds takes too much, but for the program's first, ``child``: where programs are
-    judged, that is the judge, which hides from the program."""
+    hides what it holds takes too much, but for ``child``: that is the judge, which hides."""
     device, folder = os.stat(".").st_dev, os.fsencode(os.getcwd()) + b"/"
     sizes: dict[int, int] = {}
     for pid in pids:
@@ -327,8 +324,7 @@ def watch(plan: Plan, child: int) -> tuple[int, str]:
 
 
 def reap_others(child: int) -> None:
-    """Forget what was left by processes of the program's and has ended; the program itself stays to
-    be asked for its exit code."""
+    """Forget what has ended; the program itself stays to be asked for its exit code."""
     # Not for ever: a program may end processes faster than they are reaped.
     for _ in range(REAPED_AT_ONCE):
         ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -338,7 +334,7 @@ def reap_others(child: int) -> None:
 
 
 def kill(pid: int) -> None:
-    """Kill a process, or with -1 all that this one may signal; nothing if there is none."""
+    """Kill a process, or with -1 all that may be signalled; nothing if there is none."""
     try:
         os.kill(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
@@ -352,8 +348,7 @@ def end_all(scoped: bool) -> None:
         for pid in [-1] if scoped else descendants(os.getpid()):
             kill(pid)
         try:
-            # As subreaper this process becomes the parent of every orphan below it, so that no
-            # child left means that nothing is left.
+            # A subreaper is the parent of every orphan below it: no child, nothing left.
             os.waitpid(-1, 0)
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass  # those that have ended: looking is what costs
@@ -361,29 +356,26 @@ def end_all(scoped: bool) -> None:
             return
 
 
-def run_child(plan: Plan) -> None:
-    """The program's own process."""
-    os.close(plan["leash"])
-    prctl(DIES_WITH_PARENT, signal.SIGKILL)
-    give_up(plan)
-    exec(plan["run"], {"__name__": "limits"})  # noqa: S102  # ours: limits, then the program
-
-
-def main(plan: Plan) -> None:
-    """Run the program of ``plan['run']`` under watch, with the limits that it sets itself."""
+def begin(plan: Plan) -> int:
+    """As ``os.fork``: the program's process has given up what it must not have."""
     prctl(SUBREAPER, 1)
     # The kernel asks for this before an ordinary user may enter a landlock domain or set a filter.
     prctl(NO_NEW_PRIVILEGES, 1)
-    scoped = plan["landlock"] >= 6
-    if scoped:
+    if plan["landlock"] >= SCOPED:
         restrict(plan["landlock"], 0, [])
     child = os.fork()
     if child == 0:
-        run_child(plan)
-        return
+        os.close(plan["leash"])
+        prctl(DIES_WITH_PARENT, signal.SIGKILL)
+        give_up(plan)
+    return child
+
+
+def see_to_the_end(plan: Plan, child: int) -> tuple[int, str]:
+    """As ``watch``, then end all that it has started; the exit code as shells report it."""
     # Who wants it to end lets go of the leash. A signal that goes to all of a job's processes
     # would end this one alone, and leave a program that is deaf to it.
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
     # The program's pipes are its own from here on: a copy in this process would keep them open
     # after the program has closed them.
@@ -393,8 +385,15 @@ def main(plan: Plan) -> None:
     try:
         code, why = watch(plan, child)
     finally:
-        end_all(scoped)
-    if why:
-        os.write(2, SAYS + why.encode() + b"\n")
-    # 128 + the signal's number, as a shell reports it.
-    os._exit(code if code >= 0 else 128 - code)
+        end_all(plan["landlock"] >= SCOPED)
+    return code if code >= 0 else 128 - code, why
+
+
+def main(plan: Plan) -> None:
+    """Watch the program, which is run by whoever called: only its process comes back."""
+    child = begin(plan)
+    if child:
+        code, why = see_to_the_end(plan, child)
+        if why:
+            os.write(2, SAYS + why.encode() + b"\n")
+        os._exit(code)

@@ -131,7 +131,11 @@ def run_inside(
 
     def once() -> Execution:
         return run_program(
-            f"{INSIDE}\n{entry}()", seconds, standard_input=given, output_bytes=output_bytes
+            f"{entry}()",
+            seconds,
+            standard_input=given,
+            output_bytes=output_bytes,
+            prelude=INSIDE,
         )
 
     begin = time.monotonic()

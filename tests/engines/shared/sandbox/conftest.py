@@ -21,14 +21,22 @@ MISSING: dict[str, Any] = {
 }
 
 
-@pytest.fixture(params=["bubblewrap", "landlock"], autouse=True)
+COLD = [
+    pytest.param(f"{name}, cold", marks=pytest.mark.long) for name in ("bubblewrap", "landlock")
+]
+"""A process for each program; by default they are forked from one that is there (``warm.py``)."""
+
+
+@pytest.fixture(params=["bubblewrap", "landlock", *COLD], autouse=True)
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Every test in this folder attacks both kinds of sandbox."""
+    """Every test in this folder attacks all kinds of sandbox; what holds its programs here, which
+    the environment names with the manner."""
     name = str(request.param)
-    if MISSING[name]:
-        pytest.skip(f"{name}: {MISSING[name]}")
+    means = name.partition(",")[0]
+    if MISSING[means]:
+        pytest.skip(f"{means}: {MISSING[means]}")
     monkeypatch.setenv(sandbox.CHOICE, name)
-    return name
+    return means
 
 
 @pytest.fixture

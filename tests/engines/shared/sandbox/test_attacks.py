@@ -405,7 +405,7 @@ def test_the_self_test_knows_what_is_bound_from_a_leak(
     kind: str,
 ) -> None:
     if kind == "landlock":
-        monkeypatch.setattr(running, "readable", lambda: [*installation.readable(), str(home)])
+        monkeypatch.setattr(landlock, "readable", lambda: [*installation.readable(), str(home)])
     else:
         monkeypatch.setattr(bubblewrap, "readable", lambda: [*installation.readable(), str(home)])
     with pytest.raises(ConfigError, match=f"a program reaches .*{home.name}"):
@@ -446,7 +446,7 @@ def test_an_ordinary_user_has_the_same_sandboxes(kind: str) -> None:
                 "PYTHONPATH": f"{ROOT}:{libraries}",
                 "PATH": "/usr/bin",
                 "TMPDIR": place,
-                sandbox.CHOICE: kind,
+                sandbox.CHOICE: os.environ[sandbox.CHOICE],
             },
             capture_output=True,
             text=True,
