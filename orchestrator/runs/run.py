@@ -195,6 +195,16 @@ class Run:
         # -u: what a job prints is in its log at once, also if it is killed.
         return [python, "-I", "-S", "-u", str(self.code().program), *what]
 
+    def launcher(self, job: Job, record: Record) -> str:
+        """The program that starts an attempt in place of Python; empty where there is none, or the
+        job is one that it would leave to Python."""
+        path = self.code().launcher
+        asked = job.resources
+        plain = job.engine is None and asked.nodes == 1 and not asked.gpus
+        if path is None or not plain or record.packed or record.attempt > 1:
+            return ""
+        return str(path)
+
     def code(self) -> Code:
         """The copy of the code that the next submissions start."""
         from orchestrator.runs.provenance.launches import code_of
