@@ -62,10 +62,12 @@ def job_folder(folder: Path, command: list[str], needs: dict[str, str] | None = 
     return path
 
 
-def write_launch(path: Path) -> None:
-    """What orch tells the launcher of the first attempt at such a job."""
+def write_launch(path: Path, place: Path | None = None) -> None:
+    """What orch tells the launcher of the first attempt at such a job; ``place``: where the job's
+    folder will lie when it is started."""
+    folder = str(place or path)
     content = (path / "job.json").read_bytes()
-    body = body_of(str(path), TOKEN, str(ROOT), content, tracking(path.parents[1], str(path)))
+    body = body_of(folder, TOKEN, str(ROOT), content, tracking(Path(folder).parents[1], folder))
     if body is not None:
         put(path / "attempt-1" / LAUNCH, launch_file({0: body}))
 

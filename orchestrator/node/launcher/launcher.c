@@ -111,8 +111,11 @@ static _Noreturn void end_in_python(int code)
 /* Not plain: become the Python program as if this one had never been. Nothing has been started. */
 static _Noreturn void hand_over(void)
 {
-    if (claimed)
+    if (claimed) {
+        puts("orch-error: the launcher could not prepare the job");
+        fflush(stdout);
         end_in_python(1);
+    }
     if (temporary[0])
         rmdir(temporary);
     become_python(python, &before, 127);
@@ -308,20 +311,26 @@ static bool write_all(int file, const char *content, size_t size)
     return true;
 }
 
-/* Write the text as a file, whole or not at all: under a name of its own first. `draft`: how that
- * name begins; `flush`: force it to disk, so that the name never stands for an empty file. */
+/* Write the text as a new file. `flush`: force it to disk, as a name that is given to it afterwards would
+ * stand for an empty file after a power cut. */
+static bool write_text(const char *path, bool flush)
+{
+    /* Not through a link that somebody else may have put there. */
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (file < 0)
+        return false;
+    bool written = used < sizeof text - 1 && write_all(file, text, used) && (!flush || !fsync(file));
+    return close(file) == 0 && written;
+}
+
+/* Write the text as a file of this name, whole or not at all, by rename. */
 static bool put(const char *place, const char *name, bool flush)
 {
     char path[PATH_MAX], draft[PATH_MAX];
-    if (used >= sizeof text - 1 || snprintf(path, sizeof path, "%s/%s", place, name) >= PATH_MAX
+    if (snprintf(path, sizeof path, "%s/%s", place, name) >= PATH_MAX
         || snprintf(draft, sizeof draft, "%s/.%s.%d.tmp", place, name, getpid()) >= PATH_MAX)
         return false;
-    /* Not through a link that somebody else may have put there. */
-    int file = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
-    if (file < 0)
-        return false;
-    bool written = write_all(file, text, used) && (!flush || fsync(file) == 0);
-    if (close(file) == 0 && written && rename(draft, path) == 0)
+    if (write_text(draft, flush) && rename(draft, path) == 0)
         return true;
     unlink(draft);
     return false;
@@ -377,7 +386,7 @@ static bool take(void)
         token, job_id, machine.nodename, getpid(), start, started, value_of("code"));
     join(draft, attempt, name);
     join(path, attempt, "claim.json");
-    bool taken = put(attempt, name, false) && link(draft, path) == 0;
+    bool taken = write_text(draft, false) && link(draft, path) == 0;
     unlink(draft);
     return taken;
 }
@@ -462,30 +471,30 @@ static bool open_doors(void)
     return made && symlink("files/checkpoints", path) == 0;
 }
 
-/* Change one variable; VALUE stands behind the first "=". */
-static void change(const char *key, const char *change)
+/* Set a variable to a list: to what it holds, and one thing more behind it. */
+static void append(const char *name, const char *more, const char *between)
 {
-    char name[256];
-    const char *sign = strchrnul(change, '='), *value = *sign ? sign + 1 : sign;
-    if ((size_t)(sign - change) >= sizeof name)
-        hand_over();
-    snprintf(name, sizeof name, "%.*s", (int)(sign - change), change);
+    const char *list = getenv(name);
+    begin();
+    add("%s%s%s", list ? list : "", list && *list ? between : "", more);
+    setenv(name, text, 1);
+}
+
+/* Change the variable NAME=VALUE as the key says; other keys are of something else. */
+static void change(const char *key, const char *assignment)
+{
+    char name[128];
+    const char *sign = strchrnul(assignment, '='), *value = *sign ? sign + 1 : sign;
+    snprintf(name, sizeof name, "%.*s", (int)(sign - assignment), assignment);
     const char *is = getenv(name);
     if (!strcmp(key, "remove") || (!strcmp(key, "spare") && is && !*is))
         unsetenv(name);
+    else if (!strcmp(key, "append"))
+        append(name, value, ":");
     else if (!strcmp(key, "set") || (!is && (!strcmp(key, "default") || !strcmp(key, "local"))))
         setenv(name, value, 1);
-    else if (!strcmp(key, "append")) {
-        add("%s%s%s", is ? is : "", is && *is ? ":" : "", value);
-        setenv(name, text, 1);
-        begin();
-    }
-    if (!strcmp(key, "local") && !is) {
-        const char *list = getenv("ORCH_TRACKING");
-        begin();
-        add("%s%s%s", list ? list : "", list && *list ? "," : "", name);
-        setenv("ORCH_TRACKING", text, 1);
-    }
+    if (!strcmp(key, "local") && !is)
+        append("ORCH_TRACKING", name, ",");
 }
 
 /* The program's environment, and its words. */
@@ -502,7 +511,6 @@ static char **prepare(void)
         _exit(1);
     /* What setenv changes is the list, not what stands in it. */
     memcpy(environment, environ, variables * sizeof *environment);
-    begin();
     while (next(&at, &key, &value))
         if (!strcmp(key, "word"))
             words[count++] = (char *)value;

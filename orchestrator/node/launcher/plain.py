@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 FORM = "orch launch 1"
 """First line of the file; what ``launcher --version`` says."""
+LONGEST_NAME = 100
+"""Of a variable; the launcher keeps names in a place of this size."""
 LAUNCH = "launch"
 """Name of the file, beside an attempt's claim or in an array's folder."""
 
@@ -69,6 +71,7 @@ def body_of(
         return None
     settings = os.path.join(os.path.dirname(os.path.dirname(folder)), "track.json")
     resources = job["resources"]
+    changes = environment(folder, job, code, trackers[1])
     pairs: list[tuple[str, str | bytes]] = [
         ("folder", folder),
         ("token", token),
@@ -79,7 +82,7 @@ def body_of(
         *([("file", settings), ("holds", trackers[0])] if trackers[0] else [("absent", settings)]),
         *(("need", path) for path in job["needs"].values()),
         *(("word", word) for word in words_of(job, os.path.join(folder, "out"))),
-        *environment(folder, job, code, trackers[1]),
+        *changes,
         ("resources", dumps(resources, indent=1)),
         ("facts", dumps({"command": job["command"]})),
         ("cpus", str(resources["cpus"])),
@@ -88,7 +91,9 @@ def body_of(
     words = [
         part if isinstance(part, bytes) else os.fsencode(part) for pair in pairs for part in pair
     ]
-    if any(b"\0" in word for word in words):
+    if any(b"\0" in word for word in words) or any(
+        len(name.partition("=")[0]) > LONGEST_NAME for _, name in changes
+    ):
         return None
     return b"".join(word + b"\0" for word in words)
 
