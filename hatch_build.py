@@ -39,7 +39,7 @@ class LauncherHook(BuildHookInterface):  # type: ignore[type-arg]
             build_data["tag"] = f"py3-none-manylinux2014_{machine}.musllinux_1_1_{machine}"
             build_data["force_include"][str(target)] = f"{PLACE}/launcher"
 
-    def finalize(self, version: str, build_data: dict[str, Any], artifact: str) -> None:
+    def finalize(self, *_: Any) -> None:
         """After it."""
         if hasattr(self, "folder"):
             self.folder.cleanup()

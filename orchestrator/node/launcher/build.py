@@ -30,25 +30,25 @@ def compilers() -> list[str]:
     return [name for name in ((named,) if named else ()) + COMPILERS if shutil.which(name)]
 
 
-def build(target: Path, *more: str) -> str:
-    """Compile it; the compiler, or why there is none that can. What was there stays until then."""
+def build(target: Path, only: str = "") -> str:
+    """Compile it, by the first compiler that can, or by this one; the compiler. FileNotFoundError
+    says why none can; what lay there stays."""
     trouble = "no C compiler (cc) is installed"
     draft = target.with_name(f".{target.name}.{os.getpid()}")
-    for compiler in compilers():
-        command = [compiler, *FLAGS, *more, "-o", str(draft), str(SOURCE)]
+    for compiler in [only] if only else compilers():
+        command = [compiler, *FLAGS, "-o", str(draft), str(SOURCE)]
         made = subprocess.run(command, capture_output=True, text=True, check=False)
-        works = (
-            made.returncode == 0
-            and not subprocess.run(
-                [draft, "--version"], capture_output=True, check=False
-            ).returncode
-        )
-        if works:
+        if made.returncode == 0 and works(draft):
             draft.replace(target)
             return compiler
         trouble = f"{compiler}: {made.stderr.strip()[-500:]}"
     draft.unlink(missing_ok=True)
     raise FileNotFoundError(trouble)
+
+
+def works(program: Path) -> bool:
+    """Whether it runs on this machine."""
+    return not subprocess.run([program, "--version"], capture_output=True, check=False).returncode
 
 
 def main() -> int:
