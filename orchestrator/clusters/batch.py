@@ -14,6 +14,7 @@ from functools import cached_property
 
 from engines.contract.words import ranges
 from jobs.spec import Job, Resources
+from orchestrator.node.launcher.plain import FORM
 from orchestrator.runs.record import JobId, Record
 
 
@@ -24,8 +25,10 @@ def becoming(command: Sequence[str], launcher: str = "") -> str:
     if not launcher:
         return f"exec {words}"
     program = shlex.quote(launcher)
-    # exec: a signal to the script's process then reaches the program, not a shell that waits.
-    return f"{program} --version >/dev/null 2>&1 && exec {program} {words}\nexec {words}"
+    # By what it says: of an empty file a shell makes a script that ends well. exec: a signal to the
+    # script's process then reaches the program, not a shell that waits.
+    works = f'[ "$({program} --version 2>/dev/null)" = {shlex.quote(FORM)} ]'
+    return f"{works} && exec {program} {words}\nexec {words}"
 
 
 @dataclass(frozen=True)

@@ -192,7 +192,7 @@ def test_the_environment_is_that_of_python(
             [
                 "sh",
                 "-c",
-                'env -0 > env; ls -l /proc/self/fd > fds; echo "$1"',
+                'env -0 > env; ls -l /proc/self/fd > fds; echo "$1" > word',
                 "sh",
                 "$ORCH_OUT {for_each}",
             ],
@@ -205,6 +205,7 @@ def test_the_environment_is_that_of_python(
         descriptors = {line.split()[8] for line in (place / "fds").read_text().splitlines()[1:]}
         words = dict(one.split(b"=", 1) for one in said if one)
         assert words.pop(b"TMPDIR").startswith(b"/")
+        assert (place / "word").read_text() == f"{path}/out/files /f\n"
         found.append((words, descriptors))
     assert found[1] == found[0]
     assert found[0][0][b"PYTHONPATH"].startswith(b"/before:")
