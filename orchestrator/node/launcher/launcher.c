@@ -26,7 +26,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -46,7 +45,7 @@
 
 extern char **environ;
 
-/* What is known of this attempt. All of it lives as long as the process, so nothing is freed. */
+/* What is known of this attempt. */
 static char **python;                  /* the command that does the same: LEAD words, arguments, NULL */
 static char **environment;             /* as this process came with */
 static sigset_t before;                /* the signals that were blocked then */
@@ -149,20 +148,27 @@ static const char *beginning(const char *path, char *into, size_t size)
     return into;
 }
 
-/* A whole file in memory; NULL if there is none, or nothing in it. */
-static const char *whole(const char *path, size_t *size)
+/* A whole file in memory of its own, as a mapped one that is cut meanwhile would end this process; NULL
+ * if there is none, or nothing in it. */
+static char *whole(const char *path, size_t *size)
 {
     struct stat facts;
-    const char *content = MAP_FAILED;
+    char *content = NULL;
+    ssize_t length = 0;
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return NULL;
-    if (fstat(file, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_size > 0) {
-        *size = (size_t)facts.st_size;
-        content = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, file, 0);
-    }
+    if (fstat(file, &facts) == 0 && S_ISREG(facts.st_mode))
+        content = malloc((size_t)facts.st_size + 1);
+    for (*size = 0; content && (length = read(file, content + *size, (size_t)facts.st_size - *size)) > 0;)
+        *size += (size_t)length;
     close(file);
-    return content == MAP_FAILED ? NULL : content;
+    if (content && *size > 0 && length == 0) {
+        content[*size] = '\0';
+        return content;
+    }
+    free(content);
+    return NULL;
 }
 
 /* Whether a word may stand in JSON as it is. */
@@ -213,7 +219,6 @@ static void read_launch(const char *place, long index)
         hand_over();
     while (++line < file + size && isdigit((unsigned char)*line)) {
         char *rest;
-        /* The bodies end with a NUL, so no number runs over the end of the file. */
         bool mine = strtol(line, &rest, 10) == index;
         size_t from = strtoul(rest, &rest, 10), length = strtoul(rest, &rest, 10);
         if (*rest != '\n' || from > size || length > size - from)
@@ -232,8 +237,10 @@ static void read_launch(const char *place, long index)
 static bool holds(const char *path, const char *content)
 {
     size_t size = 0;
-    const char *file = whole(path, &size);
-    return file && size == strlen(content) && !memcmp(file, content, size);
+    char *file = whole(path, &size);
+    bool same = file && size == strlen(content) && !memcmp(file, content, size);
+    free(file);
+    return same;
 }
 
 /* Hand over unless all is as it was when orch looked, and the jobs that this one needs are done. */
@@ -264,18 +271,16 @@ static bool same_inputs(void)
     strcat(target, ".flat");
     join(path, attempt, target);
     size_t size = 0;
-    const char *list = whole(path, &size), *end = list + size;
-    if (!list || end[-1] != '\0')
-        return false;
-    for (const char *at = list; at < end; at += strlen(at) + 1) {
-        char *rest;
+    char *list = whole(path, &size), *rest;
+    bool same = list && list[size - 1] == '\0';
+    for (const char *at = list; same && at < list + size; at += strlen(at) + 1) {
         struct stat facts;
         long long bytes = strtoll(at, &rest, 10), time_ns = strtoll(rest, &rest, 10);
-        if (*rest != ' ' || stat(rest + 1, &facts) || facts.st_size != bytes
-            || facts.st_mtim.tv_sec * 1000000000LL + facts.st_mtim.tv_nsec != time_ns)
-            return false;
+        same = *rest == ' ' && stat(rest + 1, &facts) == 0 && facts.st_size == bytes
+               && facts.st_mtim.tv_sec * 1000000000LL + facts.st_mtim.tv_nsec == time_ns;
     }
-    return true;
+    free(list);
+    return same;
 }
 
 /* ---- records ---- */
@@ -569,13 +574,13 @@ static _Noreturn void become(char **words, const char *cwd, pid_t parent)
 /* Close what this process has inherited above the three descriptors of every program. */
 static void close_others(void)
 {
-    DIR *open = opendir("/proc/self/fd");
+    DIR *all = opendir("/proc/self/fd");
     struct dirent *one;
-    while (open && (one = readdir(open)))
-        if (atoi(one->d_name) > 2 && atoi(one->d_name) != dirfd(open))
+    while (all && (one = readdir(all)))
+        if (atoi(one->d_name) > 2 && atoi(one->d_name) != dirfd(all))
             close(atoi(one->d_name));
-    if (open)
-        closedir(open);
+    if (all)
+        closedir(all);
 }
 
 /* Do something with each process whose field of /proc/PID/stat is this number. */
@@ -668,12 +673,13 @@ static bool has(const char *place, const char *name, int wanted)
 {
     char path[PATH_MAX];
     join(path, place, name);
-    DIR *open = opendir(path);
-    while (open && readdir(open))
+    DIR *all = opendir(path);
+    if (!all)
+        return false;
+    while (readdir(all))
         wanted--;
-    if (open)
-        closedir(open);
-    return open && wanted == -2; /* "." and ".." too */
+    closedir(all);
+    return wanted == -2; /* "." and ".." too */
 }
 
 /* The results of a command that has written none, and what it has left: them and the two links. */
