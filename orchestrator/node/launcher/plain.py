@@ -21,6 +21,7 @@ from orchestrator.node.own_results import told
 from orchestrator.node.start import words_of
 from orchestrator.node.tracking.variables import (
     SET_HERE,
+    SETTINGS,
     WHO,
     identity,
     places,
@@ -69,33 +70,37 @@ def body_of(
     job = loads(content.decode())
     if not is_plain(job):
         return None
-    settings = os.path.join(os.path.dirname(os.path.dirname(folder)), "track.json")
-    resources = job["resources"]
     changes = environment(folder, job, code, trackers[1])
+    track = os.path.join(os.path.dirname(os.path.dirname(folder)), SETTINGS)
     pairs: list[tuple[str, str | bytes]] = [
         ("folder", folder),
         ("token", token),
         ("code", os.path.basename(code)),
-        ("cwd", job["cwd"]),
         ("file", os.path.join(folder, "job.json")),
         ("holds", content),
-        *([("file", settings), ("holds", trackers[0])] if trackers[0] else [("absent", settings)]),
+        *([("file", track), ("holds", trackers[0])] if trackers[0] else [("absent", track)]),
+        *program(folder, job),
+        *changes,
+    ]
+    words = [one if isinstance(one, bytes) else os.fsencode(one) for pair in pairs for one in pair]
+    too_long = any(len(change.partition("=")[0]) > LONGEST_NAME for _, change in changes)
+    if too_long or any(b"\0" in word for word in words):
+        return None
+    return b"".join(word + b"\0" for word in words)
+
+
+def program(folder: str, job: dict[str, Any]) -> list[tuple[str, str]]:
+    """What to start, what must be there before, and what the records say of it."""
+    resources = job["resources"]
+    return [
+        ("cwd", job["cwd"]),
         *(("need", path) for path in job["needs"].values()),
         *(("word", word) for word in words_of(job, os.path.join(folder, "out"))),
-        *changes,
         ("resources", dumps(resources, indent=1)),
         ("facts", dumps({"command": job["command"]})),
         ("cpus", str(resources["cpus"])),
         ("memory", str(resources["memory_gb"])),
     ]
-    words = [
-        part if isinstance(part, bytes) else os.fsencode(part) for pair in pairs for part in pair
-    ]
-    if any(b"\0" in word for word in words) or any(
-        len(name.partition("=")[0]) > LONGEST_NAME for _, name in changes
-    ):
-        return None
-    return b"".join(word + b"\0" for word in words)
 
 
 def is_plain(job: dict[str, Any]) -> bool:
