@@ -72,21 +72,26 @@ def body_of(
         return None
     changes = environment(folder, job, code, trackers[1])
     track = os.path.join(os.path.dirname(os.path.dirname(folder)), SETTINGS)
-    pairs: list[tuple[str, str | bytes]] = [
+    pairs = [
         ("folder", folder),
         ("token", token),
         ("code", os.path.basename(code)),
         ("file", os.path.join(folder, "job.json")),
-        ("holds", content),
-        *([("file", track), ("holds", trackers[0])] if trackers[0] else [("absent", track)]),
+        ("holds", content.decode()),
+        *(
+            [("file", track), ("holds", trackers[0].decode())]
+            if trackers[0]
+            else [("absent", track)]
+        ),
         *program(folder, job),
         *changes,
     ]
-    words = [one if isinstance(one, bytes) else os.fsencode(one) for pair in pairs for one in pair]
-    too_long = any(len(change.partition("=")[0]) > LONGEST_NAME for _, change in changes)
-    if too_long or any(b"\0" in word for word in words):
+    text = "".join(f"{key}\0{value}\0" for key, value in pairs)
+    too_long = any(change.find("=") > LONGEST_NAME for _, change in changes)
+    if too_long or text.count("\0") != 2 * len(pairs):
         return None
-    return b"".join(word + b"\0" for word in words)
+    # As Python decodes names of files, which need be in no encoding.
+    return text.encode(errors="surrogateescape")
 
 
 def program(folder: str, job: dict[str, Any]) -> list[tuple[str, str]]:
@@ -122,7 +127,7 @@ def environment(
 ) -> list[tuple[str, str]]:
     """How the launcher changes the environment that the job comes with: as ``Attempt.environment``
     and ``with_trackers`` do."""
-    changes = [("remove", name) for name in ("ORCH_WRAP", "ORCH_PYTHON", "PYTHONSAFEPATH")]
+    changes = [("remove", f"{name}=") for name in ("ORCH_WRAP", "ORCH_PYTHON", "PYTHONSAFEPATH")]
     importable = os.path.join(code, "orchestrator", "node", "importable")
     changes.append(("append", f"PYTHONPATH={importable}"))
     changes += [
@@ -134,8 +139,8 @@ def environment(
     local = places(os.path.join(folder, "out/files"), settings["online"])
     changes.append(("set", f"{SET_HERE}="))
     changes += [("local", f"{name}={value}") for name, value in local.items()]
-    changes += [("remove", name) for name in WHO if name not in said]
+    changes += [("remove", f"{name}=") for name in WHO if name not in said]
     who = variables_of(identity(settings, job))
     changes += [("default", f"{name}={value}") for name, value in who.items()]
-    changes += [("spare", name) for name in said]
+    changes += [("spare", f"{name}=") for name in said]
     return changes

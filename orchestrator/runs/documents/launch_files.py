@@ -33,8 +33,7 @@ def write_launch(run: Run, records: Sequence[Record]) -> None:
     for record in records:
         folder = f"{run.folder}/{record.folder}"
         trackers = trackers or tracking(run.folder, folder)
-        content = Path(folder, JOB).read_bytes()
-        body = body_of(folder, record.token, str(code.folder), content, trackers)
+        body = body_for(record.token, folder, str(code.folder), trackers)
         if body is not None:
             bodies[record.parsed_token.index or 0] = body
     place = run.attempt_folder(first)
@@ -43,6 +42,17 @@ def write_launch(run: Run, records: Sequence[Record]) -> None:
         place.mkdir(parents=True, exist_ok=True)
     if bodies:
         put(place / LAUNCH, launch_file(bodies))
+
+
+def body_for(
+    token: str, folder: str, code: str, trackers: tuple[bytes, dict[str, Any] | None]
+) -> bytes | None:
+    """What the launcher is told of a job; None of one that is not plain."""
+    try:
+        return body_of(folder, token, code, Path(folder, JOB).read_bytes(), trackers)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        # job.json is damaged: Python on the node says so, in the job's log.
+        return None
 
 
 def tracking(run: Path, folder: str) -> tuple[bytes, dict[str, Any] | None]:
