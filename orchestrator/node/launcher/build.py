@@ -18,16 +18,14 @@ from pathlib import Path
 
 SOURCE = Path(__file__).with_name("launcher.c")
 COMPILERS = ("musl-gcc", "cc", "gcc", "clang")
-"""The first that is there, and can link a static program, is taken; CC in the environment goes
-first."""
+"""The first that is there, and can link a static program, is taken."""
 FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-static", "-s")
 NO_COMPILER = 3
 
 
 def compilers() -> list[str]:
     """Those that are installed."""
-    named = os.environ.get("CC")
-    return [name for name in ((named,) if named else ()) + COMPILERS if shutil.which(name)]
+    return [name for name in COMPILERS if shutil.which(name)]
 
 
 def build(target: Path, only: str = "") -> str:
