@@ -12,9 +12,10 @@ runs/<experiment>/<preset>-<plan hash>/
     code.json          which copy of the code (runs/.code/<hash>/) is submitted next; provenance/
                        has what it was launched with
     jobs/<job>/        job.json, config.json (of an engine), out/,
-                       attempt-<n>/{script.sh, claim.json, exit.json, log.txt}
-    arrays/<token>/    of an array or a pack: script.sh, members.json and a log per job, which the
-                       log.txt of its attempt is a link to
+                       attempt-<n>/{script.sh, launch, claim.json, exit.json, log.txt}
+    arrays/<token>/    of an array or a pack: script.sh, members.json, launch (what the launcher on
+                       the node is told, where there is one) and a log per job, which the log.txt of
+                       its attempt is a link to
 
 runs/lookup.py opens runs, runs/create.py makes them; the lifecycle, the clusters and the views work
 on them.
