@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: launcher demo test test-fast test-long test-slurm-new fuzz check format lint types bench bench-launch bench-starts bench-causes bench-packs bench-pcgrad bench-packing bench-sampler bench-size bench-serve bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-polychromic-term bench-polychromic-training bench-verdicts clean docs
+.PHONY: demo test test-fast test-long test-slurm-new fuzz check format lint types bench bench-launch bench-starts bench-causes bench-packs bench-pcgrad bench-packing bench-sampler bench-size bench-serve bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-polychromic-term bench-polychromic-training bench-verdicts clean docs
 
 demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no download of a model or data set
 	@scripts/setup.sh demo
@@ -41,6 +41,7 @@ docs: ## the documentation as a site in build/docs, with every link checked
 fuzz: ## what people write, mutated, for an hour: MINUTES=60, SEED=0; what ended badly lies in fuzz-found/
 	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),60) --seed $(or $(SEED),0)
 
+.PHONY: launcher
 launcher: ## the program in C that starts plain jobs, beside its source; without it Python starts all (needs cc, with musl-tools a smaller one)
 	@$(BIN)/python orchestrator/node/launcher/build.py
 
