@@ -44,6 +44,10 @@ docs: ## the documentation as a site in build/docs, with every link checked
 fuzz: ## what people write, mutated, for an hour: MINUTES=60, SEED=0; what ended badly lies in fuzz-found/
 	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),60) --seed $(or $(SEED),0)
 
+.PHONY: launcher
+launcher: ## the program in C that starts plain jobs, beside its source; without it Python starts all (needs cc, with musl-tools a smaller one)
+	@$(BIN)/python orchestrator/node/launcher/build.py
+
 check: lint types ## what CI checks before the tests
 
 format: ## layout of the code, by ruff

@@ -7,13 +7,28 @@ In: jobs and records. Out: a ``Batch`` and its ``Waits``. Pure. The lifecycle ma
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from engines.contract.words import ranges
 from jobs.spec import Job, Resources
+from orchestrator.node.launcher.plain import FORM
 from orchestrator.runs.record import JobId, Record
+
+
+def becoming(command: Sequence[str], launcher: str = "") -> str:
+    """Shell lines that become a command: through the launcher if it works on the node, which may
+    have another processor, or forbid programs where it lies."""
+    words = shlex.join(command)
+    if not launcher:
+        return f"exec {words}"
+    program = shlex.quote(launcher)
+    # By what it says: of an empty file a shell makes a script that ends well. exec: a signal to the
+    # script's process then reaches the program, not a shell that waits.
+    works = f'[ "$({program} --version 2>/dev/null)" = {shlex.quote(FORM)} ]'
+    return f"{works} && exec {program} {words}\nexec {words}"
 
 
 @dataclass(frozen=True)

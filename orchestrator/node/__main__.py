@@ -3,6 +3,7 @@
     python -I -S -u RUNS/.code/HASH/orchestrator/node/__main__.py JOB_FOLDER ATTEMPT TOKEN
     python -I -S -u RUNS/.code/HASH/orchestrator/node/__main__.py ARRAY_FOLDER
 
+The launcher (launcher/) starts it with ``--ended`` first for a job whose program it has run.
 In the second form ``members.json`` in the folder says which jobs: those of the element
 SLURM_ARRAY_TASK_ID, or of the only pack there is. Slurm and the local scheduler call it, from a
 script that orch has written (``Run.node_command``).
@@ -45,6 +46,10 @@ def main() -> int:
     """Run one attempt, or a pack of them. Exit code 0: results are there, or another job has the
     attempt; else the engine's, at least 1."""
     try:
+        if sys.argv[1:2] == ["--ended"]:
+            from orchestrator.node.launcher.ended import end_of
+
+            return left(*end_of(sys.argv[2:]))
         return run(*arguments())
     except Damaged as error:
         print(f"orch-error: {error}", flush=True)
@@ -58,7 +63,12 @@ def run(entries: list[Entry], warm: list[str] | None, at_once: int) -> int:
 
         return run_pack(entries, warm, at_once)
     attempt = Attempt(*entries[0])
-    code, again = attempt.work()
+    return left(attempt, *attempt.work())
+
+
+def left(attempt: Attempt, code: int, again: bool) -> int:
+    """Have an attempt that has left its exit record started again, if it is to be; the exit
+    code."""
     # After the exit record: Slurm ends this process as soon as it requeues the job.
     trouble = requeue(attempt.job_id) if again else ""
     if trouble:

@@ -19,9 +19,9 @@ import time
 from orchestrator.node import reading
 from orchestrator.node.claims import claim, fit_to_show, lost_too_often, put, release, reserve
 from orchestrator.node.cost import write_cost
-from orchestrator.node.light.standard import NAMES, dumps, loads, signal, suppress
+from orchestrator.node.light.standard import NAMES, loads, signal, suppress
 from orchestrator.node.reuse import evidence
-from orchestrator.node.start import filled, popen
+from orchestrator.node.start import popen, words_of
 from orchestrator.node.system import (
     CANCEL,
     CODE,
@@ -161,10 +161,7 @@ class Attempt:
         wrap = loads(os.environ.get("ORCH_WRAP", "[]"))
         if self.job["command"] is not None:
             path = self.checkpoints[0]["path"] if self.checkpoints else ""
-            files = os.path.join(self.out, "files")
-            followed = self.job.get("followed")
-            known = {"$ORCH_OUT": files, "{checkpoint}": path, "{for_each}": followed or ""}
-            return [*wrap, *(filled(word, known) for word in self.job["command"])]
+            return [*wrap, *words_of(self.job, self.out, path)]
         python = os.environ.get("ORCH_PYTHON") or sys.executable
         engine = self.job["engine"]  # one of the user's own is a file and a function in it
         program = ["engines.contract.own", engine] if ":" in engine else [f"engines.{engine}"]
@@ -194,27 +191,12 @@ class Attempt:
 
     def variables_of_a_command(self) -> dict[str, str]:
         """Environment variables for a user's command."""
-        from orchestrator.node.own_results import open_doors
+        from orchestrator.node.own_results import open_doors, told
 
-        files = open_doors(self.out)
+        open_doors(self.out)
         if self.job.get("reads"):
             reading.prepare(self.out)
-        followed = {**self.job.get("beside", {}), **self.job["needs"]}
-        needs = {name: os.path.join(folder, "out", "files") for name, folder in followed.items()}
-        # Of the best of several jobs that it follows also what that one varied.
-        axes = {**self.job.get("chosen", {}).get("axes", {}), **self.job.get("axes", {})}
-        shown = ("name", "step", "path")
-        checkpoints = [{key: one[key] for key in shown} for one in self.checkpoints]
-        return {
-            "ORCH_JOB": self.job["name"],
-            "ORCH_OUT": files,
-            "ORCH_NEEDS": dumps(needs),
-            "ORCH_AXES": dumps(axes),
-            "ORCH_CHECKPOINTS": dumps(checkpoints),
-            "ORCH_RUN": os.path.dirname(os.path.dirname(self.folder)),
-            "ORCH_REQUEUE": self.asked_again,
-            "ORCH_ATTEMPT": os.path.basename(self.path).removeprefix("attempt-"),
-        }
+        return told(self.folder, os.path.basename(self.path), self.job, self.checkpoints)
 
     def work(self) -> tuple[int, bool]:
         """Claim the attempt and run it. Returns the exit code, 0 also if another job has it, and
@@ -238,7 +220,10 @@ class Attempt:
         # `orch.requeue()` leaves it, because some launchers change exit codes.
         with suppress(FileNotFoundError):
             os.unlink(self.asked_again)
-        code = self.run()
+        return self.end(self.run())
+
+    def end(self, code: int) -> tuple[int, bool]:
+        """Leave the exit record of a run that has ended with this code; returns as ``work``."""
         again = self.should_requeue(code)
         # Results count more than the exit code: a crash may come after they were written.
         ended_well = self.write_exit_record(code, again)

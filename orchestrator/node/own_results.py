@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 
-from orchestrator.node.light.standard import loads, suppress
+from orchestrator.node.light.standard import dumps, loads, suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +42,33 @@ def open_doors(out: str) -> str:
         with suppress(FileExistsError):
             os.symlink(os.path.join(FILES, name), os.path.join(out, name))
     return files
+
+
+def told(
+    folder: str, attempt: str, job: dict[str, Any], checkpoints: list[dict[str, Any]]
+) -> dict[str, str]:
+    """Environment variables for a user's command.
+
+    Args:
+        folder: of the job.
+        attempt: the name of the attempt's folder in it.
+        checkpoints: those that it asks for.
+    """
+    followed = {**job.get("beside", {}), **job["needs"]}
+    needs = {name: os.path.join(path, "out", FILES) for name, path in followed.items()}
+    # Of the best of several jobs that it follows also what that one varied.
+    axes = {**job.get("chosen", {}).get("axes", {}), **job.get("axes", {})}
+    shown = ("name", "step", "path")
+    return {
+        "ORCH_JOB": job["name"],
+        "ORCH_OUT": os.path.join(folder, "out", FILES),
+        "ORCH_NEEDS": dumps(needs),
+        "ORCH_AXES": dumps(axes),
+        "ORCH_CHECKPOINTS": dumps([{key: one[key] for key in shown} for one in checkpoints]),
+        "ORCH_RUN": os.path.dirname(os.path.dirname(folder)),
+        "ORCH_REQUEUE": os.path.join(folder, attempt, "again"),
+        "ORCH_ATTEMPT": attempt.removeprefix("attempt-"),
+    }
 
 
 def read_own_results(files: str) -> tuple[list[dict[str, Any]], list[str]]:

@@ -13,7 +13,7 @@ from orchestrator.node.system import die_with_parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
+    from typing import Any, Protocol
 
     class Child(Protocol):
         """A process that was started for an attempt."""
@@ -34,6 +34,22 @@ def filled(word: str, known: dict[str, str]) -> str:
         if value:
             word = word.replace(name, value)
     return word
+
+
+def words_of(job: dict[str, Any], out: str, checkpoint: str = "") -> list[str]:
+    """The words of a user's command, with what a job knows in them.
+
+    Args:
+        out: the job's output folder.
+        checkpoint: the first of those that it asks for; empty: none.
+    """
+    files = os.path.join(out, "files")
+    known = {
+        "$ORCH_OUT": files,
+        "{checkpoint}": checkpoint,
+        "{for_each}": job.get("followed") or "",
+    }
+    return [filled(word, known) for word in job["command"]]
 
 
 HELD_BACK = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)

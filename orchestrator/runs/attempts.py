@@ -24,6 +24,7 @@ from orchestrator.node.system import CANCEL, claim_of, take, write_json
 from orchestrator.runs.choices.files import settle
 from orchestrator.runs.choices.rounds import at_point, points_of
 from orchestrator.runs.documents.job_files import CONFIG, JOB, is_whole, write_jobs
+from orchestrator.runs.documents.launch_files import write_launch
 from orchestrator.runs.documents.reading import mapping
 from orchestrator.runs.plan_file import read_plan, write_plan
 from orchestrator.runs.record import JobState, Record
@@ -52,6 +53,7 @@ def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
         attempt = f"{run.folder}/{record.folder}/attempt-{record.attempt}"
         make_attempt_folder(attempt)
         link_log(attempt, record)
+    write_launch(run, records)
     # The token of an element or a member is longer than its head: `3fa9...`, `3fa9..._4`,
     # `3fa9..._4+1`.
     if records[0].token != records[0].parsed_token.head:

@@ -12,9 +12,10 @@ runs/<experiment>/<preset>-<plan hash>/
     code.json          which copy of the code (runs/.code/<hash>/) is submitted next; provenance/
                        has what it was launched with
     jobs/<job>/        job.json, config.json (of an engine), out/,
-                       attempt-<n>/{script.sh, claim.json, exit.json, log.txt}
-    arrays/<token>/    of an array or a pack: script.sh, members.json and a log per job, which the
-                       log.txt of its attempt is a link to
+                       attempt-<n>/{script.sh, launch, claim.json, exit.json, log.txt}
+    arrays/<token>/    of an array or a pack: script.sh, members.json, launch (what the launcher on
+                       the node is told, where there is one) and a log per job, which the log.txt of
+                       its attempt is a link to
 
 runs/lookup.py opens runs, runs/create.py makes them; the lifecycle, the clusters and the views work
 on them.
@@ -194,6 +195,16 @@ class Run:
             what = [str(self.job_folder(job)), str(record.attempt), record.token]
         # -u: what a job prints is in its log at once, also if it is killed.
         return [python, "-I", "-S", "-u", str(self.code().program), *what]
+
+    def launcher(self, job: Job, record: Record) -> str:
+        """The program that starts an attempt in place of Python; empty where there is none, or the
+        job is one that it would leave to Python."""
+        path = self.code().launcher
+        asked = job.resources
+        plain = job.engine is None and asked.nodes == 1 and not asked.gpus
+        if path is None or not plain or record.packed or record.attempt > 1:
+            return ""
+        return str(path)
 
     def code(self) -> Code:
         """The copy of the code that the next submissions start."""

@@ -3,6 +3,7 @@
 
 import importlib.util
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from orchestrator.node.launcher.plain import FORM
 from tests.support.paths import ROOT
 
 
@@ -49,6 +51,33 @@ def test_wheel_holds_the_four_packages_and_their_data_only(wheel: Path) -> None:
     cities = "engines/shared/geography/cities"
     assert {f"{cities}/table.csv", f"{cities}/ATTRIBUTION.md"} <= set(names)
     assert any(name.startswith("slurm_templates/") and name.endswith(".yaml") for name in names)
+
+
+LAUNCHER = "orchestrator/node/launcher/launcher"
+
+
+def test_a_wheel_with_the_launcher_is_tagged_for_its_platform_and_others_are_pure(
+    wheel: Path, tmp_path: Path
+) -> None:
+    if not wheel.name.endswith("-any.whl"):
+        machine = platform.machine()
+        tags = f"-py3-none-manylinux2014_{machine}.musllinux_1_1_{machine}.whl"
+        assert wheel.name.endswith(tags)
+        archive = zipfile.ZipFile(wheel)
+        assert archive.getinfo(LAUNCHER).external_attr >> 16 & 0o111 == 0o111
+        program = Path(archive.extract(LAUNCHER, tmp_path))
+        program.chmod(0o755)
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+        assert said.stdout == f"{FORM}\n"
+        # A program that asks for no library runs on any system of this processor.
+        assert b"/ld-" not in program.read_bytes()
+    # Where no compiler is found.
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir"]
+    alone = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
+    subprocess.run([*command, tmp_path, ROOT], check=True, capture_output=True, env=alone)
+    (pure,) = tmp_path.glob("*.whl")
+    assert pure.name.endswith("-py3-none-any.whl")
+    assert LAUNCHER not in zipfile.ZipFile(pure).namelist()
 
 
 def test_installed_wheel_plans_from_another_folder_with_the_light_packages_only(
@@ -114,7 +143,7 @@ def test_a_script_may_import_orch_where_the_product_is_installed_and_no_job_runs
             "hatchling.build.build_editable(sys.argv[2])"
         )
         subprocess.run([sys.executable, "-c", code, str(ROOT), str(tmp_path)], check=True)
-        (built,) = tmp_path.glob("*.whl")
+        (built,) = tmp_path.glob("*-any.whl")
     site = tmp_path / "site"
     zipfile.ZipFile(built).extractall(site)
     # site.addsitedir reads the path files of an editable install, as the start of Python does.

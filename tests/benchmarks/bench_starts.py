@@ -22,6 +22,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from orchestrator.node.launcher.build import build, compilers
+from orchestrator.node.launcher.plain import LAUNCH, body_of, launch_file
+from orchestrator.runs.documents.launch_files import put
 from tests.support.cli import SMALL
 from tests.support.paths import ROOT
 
@@ -53,9 +56,9 @@ def program(*command: str | Path, **environment: str) -> Way:
     return way
 
 
-def empty_job(folder: Path, checkout: Path) -> Way:
+def empty_job(folder: Path, checkout: Path, launcher: Path | None = None) -> Way:
     """An attempt at a job that does nothing, as a scheduler starts it; its folder is made anew
-    beforehand, which is not counted."""
+    beforehand, which is not counted. ``launcher``: what starts it in place of Python."""
     job = folder / "jobs" / "a"
     document = {
         "name": "a",
@@ -67,15 +70,36 @@ def empty_job(folder: Path, checkout: Path) -> Way:
         "resources": {"gpus": 0, "cpus": 1, "memory_gb": 1, "minutes": 5, "nodes": 1},
     }
     node = checkout / "orchestrator" / "node" / "__main__.py"
-    start = program(sys.executable, "-I", "-S", "-u", node, job, "1", TOKEN, ORCH_JOB_ID="L-1")
+    python = (sys.executable, "-I", "-S", "-u", node, job, "1", TOKEN)
+    start = program(*([launcher] if launcher else []), *python, ORCH_JOB_ID="L-1")
 
     def way() -> None:
         shutil.rmtree(job, ignore_errors=True)
         (job / "attempt-1").mkdir(parents=True)
         (job / "job.json").write_text(json.dumps(document))
+        if launcher is not None:
+            content = (job / "job.json").read_bytes()
+            body = body_of(str(job), TOKEN, str(checkout), content, (b"", None))
+            assert body is not None
+            put(job / "attempt-1" / LAUNCH, launch_file({0: body}))
         start()
+        assert (job / "out" / "results.json").exists()
 
     return way
+
+
+def launched(folder: Path) -> dict[str, Way]:
+    """The same by the launcher, as each compiler makes it that is there, and its first word."""
+    ways: dict[str, Way] = {}
+    for compiler in [name for name in compilers() if name != "gcc"]:  # which is cc here
+        target = folder / f"launcher-{compiler}"
+        build(target, compiler)
+        ways[f"launcher --version, by {compiler}"] = program(target, "--version")
+        name = f"an empty job on the node, launcher by {compiler}"
+        ways[f"{name}, {target.stat().st_size // 1024} kB"] = empty_job(
+            folder / compiler, ROOT, target
+        )
+    return ways
 
 
 def finished_run(folder: Path) -> None:
@@ -163,7 +187,8 @@ def main() -> int:
             "sh -c true": program("sh", "-c", "true"),
             "python -I -S -c pass": program(sys.executable, "-I", "-S", "-c", "pass"),
             "python -c pass": program(sys.executable, "-c", "pass"),
-            "an empty job on the node": empty_job(folder / "node", ROOT),
+            "an empty job on the node, Python": empty_job(folder / "node", ROOT),
+            **launched(folder),
             "orch status, first look": look(folder, ROOT, kept=False),
             "orch status, looked at before": look(folder, ROOT, kept=True),
         }

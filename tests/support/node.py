@@ -9,12 +9,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from orchestrator.node.launcher.plain import LAUNCH, body_of, launch_file
+from orchestrator.runs.documents.launch_files import put, tracking
 from tests.support.paths import ROOT
 
 PROGRAM = ROOT / "orchestrator" / "node" / "__main__.py"
 TOKEN = "0123456789"
+LAUNCHER = "ORCH_TEST_LAUNCHER"
+"""Variable of these tests: the launcher that starts the program."""
 SECONDS = 240
 """Longest wait for anything; the machine may be busy."""
+
+
+def started_by(*arguments: str | Path) -> list[str]:
+    """The command that starts it, by the launcher in the tests that are of both."""
+    command = [sys.executable, "-I", "-S", "-u", str(PROGRAM), *map(str, arguments)]
+    launcher = os.environ.get(LAUNCHER)
+    return [launcher, *command] if launcher else command
 
 
 def start_node(log: Path, *arguments: str | Path, job_id: str) -> subprocess.Popen[bytes]:
@@ -23,10 +34,13 @@ def start_node(log: Path, *arguments: str | Path, job_id: str) -> subprocess.Pop
     environment = {
         key: value for key, value in os.environ.items() if not key.startswith("SLURM_")
     } | {"ORCH_JOB_ID": job_id}
-    command = [sys.executable, "-I", "-S", "-u", str(PROGRAM), *map(str, arguments)]
     with log.open("ab") as out:
         return subprocess.Popen(
-            command, env=environment, stdout=out, stderr=out, stdin=subprocess.DEVNULL
+            started_by(*arguments),
+            env=environment,
+            stdout=out,
+            stderr=out,
+            stdin=subprocess.DEVNULL,
         )
 
 
@@ -34,19 +48,28 @@ def job_folder(folder: Path, command: list[str], needs: dict[str, str] | None = 
     """What orch leaves for a node before it submits a command job."""
     path = folder / "jobs" / "a"
     (path / "attempt-1").mkdir(parents=True)
-    (path / "job.json").write_text(
-        json.dumps(
-            {
-                "name": "a",
-                "engine": None,
-                "command": command,
-                "needs": needs or {},
-                "cwd": str(folder),
-                "identity": "i",
-            }
-        )
-    )
+    document = {
+        "name": "a",
+        "engine": None,
+        "command": command,
+        "needs": needs or {},
+        "cwd": str(folder),
+        "identity": "i",
+        "resources": {"nodes": 1, "gpus": 0, "cpus": 2, "memory_gb": 3, "minutes": 5},
+    }
+    (path / "job.json").write_text(json.dumps(document))
+    write_launch(path)
     return path
+
+
+def write_launch(path: Path, place: Path | None = None) -> None:
+    """What orch tells the launcher of the first attempt at such a job; ``place``: where the job's
+    folder will lie when it is started."""
+    folder = str(place or path)
+    content = (path / "job.json").read_bytes()
+    body = body_of(folder, TOKEN, str(ROOT), content, tracking(Path(folder).parents[1], folder))
+    if body is not None:
+        put(path / "attempt-1" / LAUNCH, launch_file({0: body}))
 
 
 def attempt_node(path: Path, job_id: str) -> subprocess.Popen[bytes]:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.spec import Job
-from orchestrator.clusters.batch import Batch, Waits
+from orchestrator.clusters.batch import Batch, Waits, becoming
 from orchestrator.clusters.local.machine import this_machine
 from orchestrator.clusters.local.scheduler import send
 from orchestrator.clusters.local.table import queued_tokens, read_table
@@ -95,7 +94,8 @@ class LocalCluster:
         # Each job keeps to its own CPUs, which nothing on this machine enforces.
         profile = self.run.profile.with_options(job.options, job.resources.gpus)
         lines += profile.set_up_lines(OMP_NUM_THREADS=str(job.resources.cpus))
-        lines.append(f"exec {shlex.join(self.run.node_command(job, record))}")
+        command = self.run.node_command(job, record)
+        lines.append(becoming(command, self.run.launcher(job, record)))
         return "".join(f"{line}\n" for line in lines)
 
     def submit(self, batch: Batch, waits: Waits) -> str:

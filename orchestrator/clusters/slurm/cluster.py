@@ -107,6 +107,7 @@ class SlurmCluster:
             name=job_name(f"{self.run.plan.experiment}.{title}", batch.token),
             log=log,
             command=self.run.node_command(job, record),
+            launcher=self.run.launcher(job, record),
             dependency=dependency(waits),
             indexes=batch.indexes,
             exclude=record.exclude,

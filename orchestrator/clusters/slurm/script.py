@@ -9,7 +9,6 @@ trial submissions of `orch check`.
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 from engines.contract.words import ranges
 from jobs.spec import Resources
-from orchestrator.clusters.batch import Waits
+from orchestrator.clusters.batch import Waits, becoming
 from orchestrator.clusters.slurm.parse import partition_names
 from orchestrator.description.profile import Profile
 from orchestrator.description.stage_keys.sbatch_names import by_name
@@ -52,6 +51,8 @@ class JobScript:
     """``%a`` in its name: the index of an array's element."""
     command: Sequence[str]
     """Takes the place of the script's shell."""
+    launcher: str = ""
+    """What starts the command in its own way, if it works on the node; empty: nothing."""
     dependency: str = ""
     """In the words of ``sbatch --dependency``; empty: none."""
     indexes: Sequence[int] = ()
@@ -81,8 +82,8 @@ def script_text(profile: Profile, resources: Resources, job: JobScript) -> str:
     # What the profile says goes before what orch asks for, whatever its spelling.
     asked = {name: value for name, value in further(profile).items() if name != "gres"}
     text: str = _make_sbatch_string(
-        # exec: the signal of --signal=B: then reaches the node's program, not a shell that waits.
-        command=f"exec {shlex.join(job.command)}",
+        # The signal of --signal=B: then reaches the node's program.
+        command=becoming(job.command, job.launcher),
         folder=job.log.parent,
         job_name=job.name,
         time=resources.minutes,  # an int: submitit multiplies it

@@ -37,6 +37,8 @@ from orchestrator.runs.provenance.secret_files import (
 
 CODE = ".code"
 """Folder of the copies, below that of the runs."""
+LAUNCHER = "orchestrator/node/launcher/launcher"
+"""In a copy: the program in C that starts plain jobs, where it was built."""
 NAMED = 8
 """So many files of a kind are named."""
 MOST_MEGABYTES = 100
@@ -51,6 +53,9 @@ def engine_files() -> dict[str, Path]:
     found = {"orchestrator/__init__.py": own.parent / "__init__.py"}
     for path in sorted(own.rglob("*.py")):
         found[f"orchestrator/node/{path.relative_to(own)}"] = path
+    launcher = own.parent.parent / LAUNCHER
+    if launcher.exists():
+        found[LAUNCHER] = launcher
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if name != "__pycache__")
         for name in sorted(names):
@@ -91,6 +96,9 @@ def take_engines(root: Path) -> str:
     for path, content in contents.items():
         (draft / path).parent.mkdir(parents=True, exist_ok=True)
         (draft / path).write_bytes(content)
+    if LAUNCHER in contents:
+        # A wheel may have been unpacked by what keeps no modes.
+        (draft / LAUNCHER).chmod(0o755)
     put_in_place(draft, place, whole)
     return name
 

@@ -35,6 +35,7 @@ from orchestrator.planning.plan import Plan
 from orchestrator.runs.documents.reading import document, mapping
 from orchestrator.runs.provenance.code_copies import (
     CODE,
+    LAUNCHER,
     changed_files,
     sentence,
     take_engines,
@@ -73,6 +74,12 @@ class Code:
         package = self.folder / "orchestrator" / "node" / "__main__.py"
         before = self.folder / "orchestrator" / "node.py"  # where copies of older versions have it
         return before if before.exists() else package
+
+    @property
+    def launcher(self) -> Path | None:
+        """What starts plain jobs in place of it; None where the copy has none."""
+        path = self.folder / LAUNCHER
+        return path if path.exists() else None
 
 
 class Copies(TypedDict):

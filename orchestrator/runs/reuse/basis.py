@@ -157,6 +157,8 @@ class Bases:
             path = self.run.folder / FOLDER / self.kept[key]
             if not path.exists():
                 path.parent.mkdir(exist_ok=True)
+                flat = path.with_name(f"{path.name}.flat")
+                flat.write_bytes(flat_list(files))
                 write_json(path, held)
         return self.kept[key]
 
@@ -250,6 +252,14 @@ def surroundings(profile: Profile) -> dict[str, Any]:
         "wrap": profile.wrap,
         "python": profile.python,
     }
+
+
+def flat_list(files: Mapping[str, Sequence[Any]]) -> bytes:
+    """The same list for the launcher on the node, which reads no JSON: size, time and path."""
+    return b"".join(
+        f"{size} {time_ns} ".encode() + os.fsencode(path) + b"\0"
+        for path, (size, time_ns, _) in files.items()
+    )
 
 
 def link_files(attempt: str, name: str) -> None:

@@ -16,6 +16,8 @@ from orchestrator.node.system import process_start
 from tests.support.node import SECONDS, TOKEN, attempt_node, first_exit_record, job_folder
 from tests.support.paths import wait_for
 
+pytestmark = pytest.mark.usefixtures("each_program")
+
 
 def test_of_eight_processes_with_one_attempt_exactly_one_runs_it(tmp_path: Path) -> None:
     path = job_folder(tmp_path, ["sh", "-c", "echo ran >> ran; sleep 2"])

@@ -2,24 +2,22 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from orchestrator.node.claims import claim
 from orchestrator.node.system import claim_of, write_json
-from tests.support.node import TOKEN, job_folder
-from tests.support.paths import ROOT
+from tests.support.node import TOKEN, job_folder, started_by
 
-PROGRAM = str(ROOT / "orchestrator" / "node" / "__main__.py")
+pytestmark = pytest.mark.usefixtures("each_program")
 WAYS = [b"", b"[1, 2]", b"null", b'{"a": 1}', b"\xff\xfe", b'{"name": "a", "comma']
 
 
 def started(*arguments: str | Path) -> tuple[int, str]:
     """Start the program; its exit code and what it said."""
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-u", PROGRAM, *map(str, arguments)],
+        started_by(*arguments),
         capture_output=True,
         text=True,
         check=False,

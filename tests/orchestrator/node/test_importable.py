@@ -7,11 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from engines.contract.progress import read_progress
 from engines.contract.results import read_results
 from orchestrator.node.attempt import IMPORTABLE
 from tests.support.node import SECONDS, attempt_node, first_exit_record, job_folder
 from tests.support.paths import wait_for
+
+pytestmark = pytest.mark.usefixtures("each_program")
 
 TRAINING = """
 import time

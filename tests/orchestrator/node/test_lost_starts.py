@@ -34,6 +34,7 @@ def test_the_kind_is_called_alike_everywhere() -> None:
     assert str(Kind.NODE) == NODE_FAILURE
 
 
+@pytest.mark.usefixtures("each_program")
 def test_a_job_that_is_started_again_and_again_without_a_word_ends_with_the_reason(
     tmp_path: Path,
 ) -> None:

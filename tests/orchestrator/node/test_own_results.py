@@ -34,6 +34,7 @@ with open(f"{out}/results.json", "w") as file:
 """
 
 
+@pytest.mark.usefixtures("each_program")
 def test_rows_and_progress_of_a_command_are_where_those_of_an_engine_are(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(SCRIPT)
     path = job_folder(tmp_path, ["python3", "train.py"])
@@ -50,6 +51,7 @@ def test_rows_and_progress_of_a_command_are_where_those_of_an_engine_are(tmp_pat
     assert first_exit_record(path)["results"]
 
 
+@pytest.mark.usefixtures("each_program")
 def test_results_that_a_failed_command_has_left_do_not_make_it_a_finished_one(
     tmp_path: Path,
 ) -> None:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.node import attempt_node, first_exit_record, job_folder
 from tests.support.paths import ROOT
 
@@ -62,6 +64,7 @@ def test_what_is_killed_at_the_end_of_a_job_counts_as_used(tmp_path: Path) -> No
     assert used["memory_gb"] >= 64 / 1024
 
 
+@pytest.mark.usefixtures("each_program")
 def test_what_a_job_leaves_in_sessions_of_its_own_is_ended_and_counts(tmp_path: Path) -> None:
     path = job_folder(tmp_path, [sys.executable, "-c", LEAVES_SESSIONS])
     assert attempt_node(path, "L-1").wait(timeout=60) == 0
