@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
+import msgspec
+
 from engines.contract.words import near
 from jobs.spec import Job
 from orchestrator.description.profile import Profile
@@ -44,8 +46,8 @@ def run_of(folder: Path, held: PlanFile) -> Run:
         more = ", ".join(sorted(held.profile.keys() - profile.keys()))
         note(folder / PLAN, f"its profile has keys of another version ({more})", "left out")
     try:
-        cluster = Profile(**profile)
-    except TypeError as error:
+        cluster = msgspec.convert(profile, Profile)
+    except msgspec.ValidationError as error:
         raise RunError(
             f"{folder / PLAN}: not a plan file (its profile: {error}): remove it, and orch launch "
             "the experiment again writes it anew"

@@ -298,6 +298,22 @@ def test_a_package_without_a_version_is_shown_as_what_stands_there(here: Path) -
     file.write_bytes(kept)
 
 
+def test_a_profile_of_another_shape_in_the_plan_is_one_line(here: Path) -> None:
+    file = here / "plan.json"
+    kept = file.read_bytes()
+    refused = 0
+    for key in ("budget", "environment", "max_jobs", "setup", "wrap", "track"):
+        for value in VALUES:
+            plan = json.loads(kept)
+            plan["profile"][key] = value
+            file.write_text(json.dumps(plan))
+            code, said = call("status")
+            assert code in (0, 2), (key, value, said)
+            refused += "not a plan file" in said
+    file.write_bytes(kept)
+    assert refused > 30
+
+
 def test_words_that_only_a_newer_version_knows_end_no_command(here: Path) -> None:
     exit_file, state_file = here / "jobs" / "ends" / "attempt-1" / "exit.json", here / "state.json"
     kept = {file: file.read_bytes() for file in (exit_file, state_file)}
