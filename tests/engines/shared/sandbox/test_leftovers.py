@@ -5,6 +5,7 @@ first one also proves that it could leave it, so that no test passes for want of
 
 import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,10 +87,12 @@ print(words)
 
 
 def test_no_state_is_left() -> None:
+    # A signal that this process ignores (nohup, a shell's background) a program ignores too.
+    ours = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)]
     before = said(FIND_STATE)
     assert before == (
-        "[None, '/usr/bin', '1', 4, '[1]', False, False, 1000, True, False, 64, False, True, "
-        "True, True, set()]\n"
+        "[None, '/usr/bin', '1', 4, '[1]', False, False, 1000, True, False, 64, False, "
+        f"{', '.join(str(one is not signal.SIG_IGN) for one in ours)}, set()]\n"
     )
     assert said(LEAVE_STATE) == "done\n"
     assert said(FIND_STATE) == before
