@@ -115,7 +115,27 @@ def written_plan(run_folder: Path) -> PlanFile:
     except msgspec.DecodeError:
         held = read_leniently(path, content)
     refuse_newer(path, held.version, FORMAT)
+    lost = unknown_job(held.plan)
+    if lost is not None:
+        raise damaged(path, f"it names the job '{lost}' and does not have it")
     return held
+
+
+def damaged(path: Path, why: object) -> DamagedPlan:
+    """What to say of a file that is no plan."""
+    return DamagedPlan(
+        f"{path}: not a plan file ({why}): orch launch the experiment again writes it anew"
+    )
+
+
+def unknown_job(plan: Plan) -> str | None:
+    """A job that others wait for or choose and that the plan does not have; None in a whole
+    plan."""
+    here = {job.name for job in plan.jobs}
+    named = [name for job in plan.jobs for name in job.requires]
+    named += [name for one in plan.choices.values() for name in one.jobs]
+    named += [name for gate in plan.gates.values() for one in gate for name in one.jobs]
+    return next((name for name in (*named, *plan.choices) if name not in here), None)
 
 
 def read_leniently(path: Path, content: bytes) -> PlanFile:
@@ -128,9 +148,7 @@ def read_leniently(path: Path, content: bytes) -> PlanFile:
             refuse_newer(path, values["version"], FORMAT)
         return msgspec.convert(values, PlanFile, dec_hook=path_of)
     except (ValueError, RecursionError, msgspec.ValidationError) as error:
-        raise DamagedPlan(
-            f"{path}: not a plan file ({error}): orch launch the experiment again writes it anew"
-        ) from error
+        raise damaged(path, error) from error
 
 
 def write_plan(run_folder: Path, held: PlanFile) -> None:

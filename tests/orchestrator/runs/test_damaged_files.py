@@ -314,6 +314,19 @@ def test_a_profile_of_another_shape_in_the_plan_is_one_line(here: Path) -> None:
     assert refused > 30
 
 
+def test_a_plan_that_names_a_job_which_it_does_not_have_is_one_line(here: Path) -> None:
+    file = here / "plan.json"
+    kept = file.read_bytes()
+    for place, job in enumerate(json.loads(kept)["plan"]["jobs"]):
+        plan = json.loads(kept)
+        plan["plan"]["jobs"][place]["name"] = "x"
+        file.write_text(json.dumps(plan))
+        for command in ("status", "logs x", "why gated"):
+            code, said = call(command)
+            assert code in (0, 2), (job["name"], command, said)
+    file.write_bytes(kept)
+
+
 def test_words_that_only_a_newer_version_knows_end_no_command(here: Path) -> None:
     exit_file, state_file = here / "jobs" / "ends" / "attempt-1" / "exit.json", here / "state.json"
     kept = {file: file.read_bytes() for file in (exit_file, state_file)}
