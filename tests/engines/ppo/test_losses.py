@@ -380,8 +380,10 @@ def test_torchjds_weightings_resolve_the_gradients_by_name(method):
         pytest.importorskip(package)
     parameters, metrics = parameters_after_a_step(mtl={"method": method})
     assert all(torch.isfinite(parameter).all() for parameter in parameters)
-    # These two change nothing where no two gradients are in conflict, as here.
-    assert (metrics["weight/math"] == 1.0) is (method in ("dualproj", "upgrad"))
+    # These two change nothing where no two gradients are in conflict, as here; a quadratic program
+    # is solved for that, to rounding errors of float64.
+    is_one = metrics["weight/math"] == pytest.approx(1.0, abs=1e-9)
+    assert is_one is (method in ("dualproj", "upgrad"))
 
 
 def test_a_critic_that_knows_nothing_gives_whitened_rewards_and_learns_the_mean():
