@@ -101,6 +101,10 @@ fi
 
 wait "$beside" || exit $?
 
+# The program in C that starts plain jobs on a node, in place of Python; without a compiler Python starts all of them.
+launcher=orchestrator/node/launcher
+[ "$launcher/launcher" -nt "$launcher/launcher.c" ] || "$venv/bin/python" "$launcher/build.py" >/dev/null 2>&1 || true
+
 # The page of `orch serve` is tested in a real browser, where the machine has one; playwright brings none of its own here.
 if [ "$what" = test ] && { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null 2>&1; then
     "$venv/bin/python" -c 'import playwright' 2>/dev/null ||

@@ -69,6 +69,15 @@ def timed(*arguments: str, seconds: float = 600, code: int | None = 0) -> Ran:
     )
 
 
+def machine_seconds() -> float:
+    """Processor time that the whole machine has spent: of Slurm, the jobs and the client, so a
+    figure of this graph only where nothing else runs."""
+    user, nice, system, _, _, irq, softirq = map(
+        int, Path("/proc/stat").read_text().split("\n")[0].split()[1:8]
+    )
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
 def drained(started: float) -> float:
     """Seconds since ``started`` when the queue is empty."""
     while subprocess.run(
@@ -271,8 +280,11 @@ def measure(options: argparse.Namespace, slurm: PrivateSlurm) -> None:
     """Run everything and print tables."""
     jobs = options.groups * (MEMBERS + 2) + 1
     load = os.getloadavg()[0]
+    before = machine_seconds()
     submit, array_done = array_graph(jobs)
+    between = machine_seconds()
     launch, done, look, states = orch_graph(options.groups, slurm.profile)
+    alone, ours = between - before, machine_seconds() - between - look.processor
     squeue = timed("squeue", "--me", "--noheader")
     print(
         f"graph {options.groups} -> {options.groups * MEMBERS} -> {options.groups} -> 1 "
@@ -301,6 +313,7 @@ def measure(options: argparse.Namespace, slurm: PrivateSlurm) -> None:
         f"| launch to done | {array_done:.1f} s | {done:.1f} s | {done / array_done:.1f} "
         f"| {other[0]} |"
     )
+    print(f"| processor time of the machine | {alone:.1f} s | {ours:.1f} s | {ours / alone:.1f} | |")
     print(
         f"| peak memory of the program | {submit.peak_mib:.0f} MiB | "
         f"{launch.peak_mib:.0f} MiB | | {other[1]} |"
