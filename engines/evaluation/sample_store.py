@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from engines.contract.files import read_lines
-from engines.evaluation.inputs import Item, Model
+from engines.evaluation.inputs import Model
+from engines.shared.suites.items import Item
+from engines.shared.suites.made import sample_line
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,7 @@ class SampleStore:
         """Append one sample, and hand it to the operating system."""
         item = self.items[sample.item]
         file = self._file(self.path(self.models[sample.model], item.task))
-        line = {
-            "item_id": item.problem.item_id,
-            "sample": sample.number,
-            "text": sample.text,
-            "tokens": sample.tokens,
-            "finish_reason": sample.finish_reason,
-        }
+        line = sample_line(item, sample.number, sample.text, sample.tokens, sample.finish_reason)
         # JSON writes a line end in the text as \n, so a sample never takes more than one line.
         file.write(json.dumps(line) + "\n")
         # In the hands of the operating system a line survives a kill of this process, though not a

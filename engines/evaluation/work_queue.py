@@ -11,9 +11,11 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from engines.evaluation.inputs import Inputs, Item, Model
+from engines.evaluation.inputs import Inputs, Model
 from engines.evaluation.sample_store import Sample, SampleStore
-from engines.shared.inference import Request, sample_seed
+from engines.shared.inference import Request
+from engines.shared.suites.items import Item
+from engines.shared.suites.made import request_for
 
 
 class SampleToMake(NamedTuple):
@@ -147,18 +149,9 @@ class WorkQueue:
 
     def request(self, index: int, number: int) -> Request:
         """What to send to the engine for one sample."""
-        item = self.items[index]
         # One request per sample instead of one with n
         # samples: any worker may make it, with its seed.
-        return Request(
-            item.token_ids,
-            1,
-            sample_seed(self.seed, item.problem.item_id, number),
-            item.settings.temperature,
-            item.settings.max_response_tokens,
-            item.settings.top_p,
-            logprobs=False,
-        )
+        return request_for(self.items[index], number, self.seed)
 
     def finish(self, sample: Sample) -> None:
         """Count a sample that is on disk now."""

@@ -18,6 +18,7 @@ from engines.contract.config import DECIDES_NO_RESULT, IS_PATH, EngineConfig
 from engines.contract.words import near
 from engines.shared.scoring.own import OwnScorer
 from engines.shared.scoring.rewards import with_sources
+from engines.shared.suites.config import TasksConfig
 
 KEEP_STATES = 2
 """Newest checkpoints that keep their optimizer state (twice the size of the model)."""
@@ -89,6 +90,27 @@ def under_its_name(values: Any) -> Any:
     return {**others, "reward": values["scorers"] or None}
 
 
+def with_evaluation(kind: type[EngineConfig], values: Any) -> Any:
+    """A config whose ``evaluate_here`` names all that the training says as well."""
+    if not isinstance(values, dict) or not isinstance(values.get("evaluate_here"), dict | bool):
+        return values
+    own = values["evaluate_here"]
+    if own is False:
+        return {**values, "evaluate_here": None}
+    own = {} if own is True else own
+    keys = {"data": "test_data", "reward": "reward"}
+    # A suite has limits of its own.
+    if not own.get("suite"):
+        keys |= {key: key for key in ("max_prompt_tokens", "max_response_tokens")}
+    for key, ours in keys.items():
+        value = values.get(ours, kind.model_fields[ours].default)
+        if key not in own and value is not None:
+            own = {**own, key: value}
+    if "data" not in own:
+        raise ValueError("evaluate_here: name test_data, or evaluate_here: {data: ...}")
+    return {**values, "evaluate_here": own}
+
+
 class Config(EngineConfig):
     """What a training run is. Every random choice hangs on ``seed``."""
 
@@ -108,6 +130,11 @@ class Config(EngineConfig):
     """What the evaluation uses; none of it may be trained on. A folder with
     ``<task>.test.parquet``, ``<task>.test.jsonl`` or benchmark files, or one file or several per
     task."""
+    evaluate_here: TasksConfig | None = Field(default=None, json_schema_extra=DECIDES_NO_RESULT)
+    """Draw the samples of the evaluation at each checkpoint, by the sampler that has its weights:
+    the evaluation of the checkpoints takes them over and starts no engine for them. ``true``, or
+    keys of an evaluation: what they leave out is ``test_data``, ``reward`` and the limits of the
+    tokens of this training. A sample is taken over where the evaluation asks for the same."""
     allow_test_data: bool = False
     """Train on problems of ``test_data`` all the same; results and report then say how many."""
     reward: str | dict[str, str] | None = None
@@ -256,6 +283,12 @@ class Config(EngineConfig):
                     "'track: [wandb]' at the top of the experiment; take it out"
                 )
         return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _evaluated_as_trained(cls, values: Any) -> Any:
+        """Completes ``evaluate_here`` from the keys of the training."""
+        return with_evaluation(cls, values)
 
     @model_validator(mode="before")
     @classmethod

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.contract import checkpoints
-from engines.contract.checkpoints import CheckpointSource
+from engines.contract.checkpoints import Checkpoint, CheckpointSource
 from engines.contract.config import ConfigError, same_config
 from engines.contract.files import write_json
 from engines.ppo.config import KEEP_STATES, Config
@@ -115,7 +115,7 @@ def base_model(config: Config) -> Path:
 
 def save_checkpoint(
     config: Config, out: Path, point: Point, epoch: int, ranks: Ranks, prompts: Prompts
-) -> None:
+) -> Checkpoint:
     """Save the checkpoint of an epoch, drop what is superseded."""
     description = checkpoints.Description(
         name=f"epoch-{epoch:06d}",
@@ -127,11 +127,14 @@ def save_checkpoint(
     )
     # The new checkpoint is complete on disk before what it supersedes goes: a kill in between
     # leaves too much, never too little.
-    checkpoints.save(out, description, lambda folder: write_state(config, folder, point, ranks))
+    saved = checkpoints.save(
+        out, description, lambda folder: write_state(config, folder, point, ranks)
+    )
     shutil.rmtree(out / "resume", ignore_errors=True)
     checkpoints.rotate(out, config.keep_checkpoints)
     for old in checkpoints.complete(out)[:-KEEP_STATES]:
         shutil.rmtree(old.path / "state", ignore_errors=True)
+    return saved
 
 
 def save_continuation(

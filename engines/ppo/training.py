@@ -19,6 +19,7 @@ from engines.ppo.data.prompts import Prompts, read_prompts
 from engines.ppo.data.task_sampler import Group, TaskSampler
 from engines.ppo.early_stopping import Validation, should_stop
 from engines.ppo.estimates import UTILISATION, checkpoints_gb, look_at, refuse, work
+from engines.ppo.evaluate_here import EvaluateHere, evaluate_here
 from engines.ppo.memory import Machine, memory_plan, table
 from engines.ppo.model_size import model_size
 from engines.ppo.ranks.in_process import Ranks
@@ -48,6 +49,7 @@ def train(config: Config, out: Path, stop: Stop) -> None:
     start = find_start(config, out)
     prompts = read_prompts(config, start.model)
     run = Training(config, out, stop, prompts, start)
+    run.here = evaluate_here(config, out, start.model, stop)
     run.announce()
     gpus = visible_gpus() if config.device != "cpu" else 0
     if gpus and gpus < config.ranks:
@@ -59,6 +61,8 @@ def train(config: Config, out: Path, stop: Stop) -> None:
         run.pool = stack.enter_context(scoring_pool(config))
         run.ranks = stack.enter_context(ranks_of(config, start, prompts, gpus, stop))
         facts = run.ranks.call("start")
+        if run.here is not None:
+            run.here.sampler = facts
         run.ranks.patience = Patience(config.step_timeout_minutes * 60)
         ready = f"ready after {time.monotonic() - started:.1f} s: {facts}"
         print(ready, *facts["remarks"], sep="\n", flush=True)
@@ -91,6 +95,7 @@ class Training:
 
     ranks: Ranks
     pool: ScoringPool
+    here: EvaluateHere | None = None
 
     def __init__(
         self, config: Config, out: Path, stop: Stop, prompts: Prompts, start: Point
@@ -292,7 +297,9 @@ class Training:
             print(f"early stopping after epoch {epoch}: {config.early_stopping}", flush=True)
             self.point = self.point.finished()
         if due or self.point.ended:
-            save_checkpoint(config, self.out, self.point, epoch, self.ranks, self.prompts)
+            saved = save_checkpoint(config, self.out, self.point, epoch, self.ranks, self.prompts)
+            if self.here is not None:
+                self.here.make(saved, self.generate)
 
     def validate(self, epoch: int, counted: bool) -> None:
         """Mean reward of greedy answers to the validation problems, per task."""

@@ -118,9 +118,10 @@ def ours(folder: Path) -> Callable[[str, int], int]:
     from engines.evaluation.config import Config
     from engines.evaluation.coordinator import Coordinator
     from engines.evaluation.generation import Worker, context_length
-    from engines.evaluation.inputs import Inputs, Item, Model
-    from engines.evaluation.suite import PLAIN, changed
+    from engines.evaluation.inputs import Inputs, Model
     from engines.shared.data.problems import make_problem, user
+    from engines.shared.suites.items import Item
+    from engines.shared.suites.suite import PLAIN, changed
 
     size = {"max_prompt_tokens": len(prompts()[0]), "max_response_tokens": RESPONSE_TOKENS}
     kinds = {"sampled": {"temperature": 1.0, "top_p": 0.7}, "greedy": {"temperature": 0.0}}

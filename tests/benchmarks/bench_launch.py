@@ -313,7 +313,9 @@ def measure(options: argparse.Namespace, slurm: PrivateSlurm) -> None:
         f"| launch to done | {array_done:.1f} s | {done:.1f} s | {done / array_done:.1f} "
         f"| {other[0]} |"
     )
-    print(f"| processor time of the machine | {alone:.1f} s | {ours:.1f} s | {ours / alone:.1f} | |")
+    print(
+        f"| processor time of the machine | {alone:.1f} s | {ours:.1f} s | {ours / alone:.1f} | |"
+    )
     print(
         f"| peak memory of the program | {submit.peak_mib:.0f} MiB | "
         f"{launch.peak_mib:.0f} MiB | | {other[1]} |"

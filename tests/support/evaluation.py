@@ -12,11 +12,12 @@ from engines.contract.program import Stop
 from engines.contract.progress import Progress
 from engines.evaluation.config import Config
 from engines.evaluation.coordinator import Coordinator
-from engines.evaluation.inputs import Inputs, Item, Model
+from engines.evaluation.inputs import Inputs, Model
 from engines.evaluation.sample_store import Sample
-from engines.evaluation.suite import PLAIN, changed
 from engines.evaluation.work_queue import Chunk
 from engines.shared.data.problems import make_problem, user
+from engines.shared.suites.items import Item
+from engines.shared.suites.suite import PLAIN, changed
 
 
 def item(

@@ -18,13 +18,14 @@ from engines.contract.progress import Progress
 from engines.evaluation.__main__ import programs_of, score_all
 from engines.evaluation.config import Config
 from engines.evaluation.coordinator import Coordinator
-from engines.evaluation.inputs import Inputs, Model, TaskFile, read_task, task_files
+from engines.evaluation.inputs import Inputs, Model
 from engines.evaluation.reuse import content
 from engines.evaluation.sample_store import SampleStore
 from engines.evaluation.score import Scoring
-from engines.evaluation.suite import PLAIN
 from engines.shared.data.problem_files import write_problems
 from engines.shared.data.problems import make_problem, user
+from engines.shared.suites.items import TaskFile, read_task, task_files
+from engines.shared.suites.suite import PLAIN
 from engines.shared.tiny_models.model import MAX_POSITIONS
 from orchestrator.planning.planner import make_plan
 from tests.support.paths import ROOT

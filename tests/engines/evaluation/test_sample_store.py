@@ -14,12 +14,15 @@ from engines.contract.files import read_lines
 from engines.contract.progress import read_progress
 from engines.contract.results import write_results
 from engines.evaluation.__main__ import write_prompts
-from engines.evaluation.inputs import Inputs, Item, Model
-from engines.evaluation.reuse import check_earlier_samples, take_over
+from engines.evaluation.inputs import Inputs, Model
+from engines.evaluation.reuse import check_earlier_samples, differing, take_over
 from engines.evaluation.sample_store import Sample
-from engines.evaluation.suite import PLAIN
 from engines.shared.data.problems import make_problem, user
-from tests.support.evaluation import config_of, coordinator_of, item, keys, samples_of
+from engines.shared.inference import Generation
+from engines.shared.suites.items import Item
+from engines.shared.suites.made import MADE, Made, write_made
+from engines.shared.suites.suite import PLAIN
+from tests.support.evaluation import config_of, coordinator_of, item, keys, samples_of, texts
 
 
 def test_a_torn_last_line_is_cut_and_its_sample_is_made_again(tmp_path):
@@ -227,11 +230,9 @@ def test_samples_of_the_same_weights_files_and_settings_are_taken_over_and_other
     def taken(name, seed=0, changed=facts, with_=versions, model=mine):
         out = tmp_path / name
         out.mkdir(exist_ok=True)
+        reuse = [str(tmp_path / "nowhere"), str(tmp_path / "there"), str(out)]
         said = take_over(
-            [str(tmp_path / "nowhere"), str(tmp_path / "there"), str(out)],
-            Inputs(config_of(seed=seed), out, [model], items),
-            changed,
-            with_,
+            Inputs(config_of(seed=seed, reuse=reuse), out, [model], items), changed, with_
         )
         return said, coordinator_of(out, items, models=[model]).done
 
@@ -260,6 +261,53 @@ def test_samples_of_the_same_weights_files_and_settings_are_taken_over_and_other
     assert [each[:2] for each in rest.take(9).requests] == [
         each[:2] for each in there.take(9).requests
     ]
+
+
+def test_samples_of_the_training_are_taken_over_where_they_are_the_same(tmp_path):
+    items = [item("a"), item("b")]
+    train = tmp_path / "train"
+    manifest = checkpoints.Manifest(
+        name="epoch-1", step=1, epoch=1, format="huggingface", fingerprint="f", metrics={}
+    )
+    model = Model("epoch-1", tmp_path, manifest)
+    facts = {"math": {"sha256": "s", "settings": {**PLAIN.model_dump(), "scorer": None}}}
+    versions = {"torch": "1", "transformers": "1", "vllm": "1"}
+    made = Made(
+        seed=0,
+        versions={"torch": "1", "transformers": "1"},
+        sampler="transformers",
+        checkpoints={"f": "epoch-1"},
+        tasks=facts,
+    )
+    drawn = [(one, 0, Generation((7, 1), (), "x", "stop")) for one in items]
+    write_made(train / MADE, made, "epoch-1", drawn)
+
+    def taken(name, changed=facts, with_=versions, **values):
+        out = tmp_path / name
+        out.mkdir()
+        models = {"folder": str(train), "checkpoints": "all"}
+        inputs = Inputs(config_of(models=models, **values), out, [model], items)
+        said = take_over(inputs, changed, with_)
+        return said, coordinator_of(out, items, models=[model]).done, differing(inputs, changed)
+
+    said, done, other = taken("here")
+    assert (done, other) == (2, [])
+    assert said[0].endswith("files and settings, drawn by the training itself (transformers)")
+    assert texts(tmp_path / "here") == {("epoch-1", "math", one, 0): "x" for one in items_of(items)}
+    assert taken("seed", seed=1)[1] == 0
+    assert taken("version", with_={**versions, "torch": "2"})[1] == 0
+    longer = {"math": {"sha256": "t", "settings": {**facts["math"]["settings"], "top_p": 0.5}}}
+    assert taken("longer", changed=longer)[1:] == (
+        0,
+        [
+            "math: what the training drew (evaluate_here) is not taken over: top_p 1.0, here 0.5; "
+            "another file"
+        ],
+    )
+
+
+def items_of(items):
+    return [one.problem.item_id for one in items]
 
 
 def test_the_start_of_each_prompt_is_kept_for_reading(tmp_path):

@@ -101,7 +101,7 @@ def test_of_two_that_make_the_same_copy_the_first_stays_in_place(tmp_path: Path)
 def test_the_kept_engines_run_without_the_installed_ones(tmp_path: Path) -> None:
     place = tmp_path / CODE / take_engines(tmp_path)
     code = (
-        "import engines.contract.config as config, engines.evaluation.suite as suite; "
+        "import engines.contract.config as config, engines.shared.suites.suite as suite; "
         "print(config.__file__); print(suite.SHIPPED)"
     )
     shown = subprocess.run(

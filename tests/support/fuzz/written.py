@@ -24,8 +24,8 @@ from engines.contract.written.mistakes import MOST_SHOWN, Mistakes
 from engines.contract.written.nodes import LONGEST, LONGEST_TEXT
 from engines.contract.written.reading import read
 from engines.evaluation.config import Config as Evaluation
-from engines.evaluation.suite import load_suite
 from engines.shared.data.preparation import mapped_files
+from engines.shared.suites.suite import load_suite
 from orchestrator.description.profile_reader import load_profile, user_messages
 from orchestrator.errors import OrchError
 from orchestrator.planning.planner import make_plan

@@ -16,7 +16,7 @@ from engines.contract.written.tree import DEEPEST, MOST_NODES
 from tests.support.paths import ROOT
 
 SHIPPED = sorted(
-    [*ROOT.glob("jobs/*.yaml"), *ROOT.glob("slurm_templates/*.yaml"), *ROOT.glob("engines/*/suites/*.yaml")]
+    [*ROOT.glob("jobs/*.yaml"), *ROOT.glob("slurm_templates/*.yaml"), *ROOT.glob("engines/shared/suites/shipped/*.yaml")]
 )  # fmt: skip
 
 

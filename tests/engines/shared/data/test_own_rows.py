@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.contract.config import ConfigError
-from engines.evaluation.inputs import files_without_suite
 from engines.shared.data import contamination
 from engines.shared.data.own_rows import own_problem
 from engines.shared.data.preparation import prepare
 from engines.shared.data.problem_files import read_problems
 from engines.shared.data.problems import user
+from engines.shared.suites.items import files_without_suite
 from tests.support.cli import orch
 
 SHARED = {"question": "2+2?", "answer": "4"}

@@ -13,10 +13,10 @@ import pyarrow.parquet
 import pytest
 
 from engines.contract.config import ConfigError
-from engines.evaluation.inputs import row_count
 from engines.shared.data.contamination import read_asked
 from engines.shared.data.problem_files import read_problems, write_problems
 from engines.shared.data.problems import make_problem, user
+from engines.shared.suites.items import row_count
 from tests.support.cli import orch
 
 GOOD: dict[str, Any] = {

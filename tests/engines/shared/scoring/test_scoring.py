@@ -149,9 +149,10 @@ def test_an_evaluation_scores_by_the_version_that_its_config_names(
     from engines.contract.program import Stop
     from engines.contract.progress import Progress
     from engines.evaluation.config import Config
-    from engines.evaluation.inputs import Inputs, Item, Model
+    from engines.evaluation.inputs import Inputs, Model
     from engines.evaluation.sample_store import SampleStore
     from engines.evaluation.score import Scoring
+    from engines.shared.suites.items import Item
 
     task = make_problem("table__finqa", user("?"), "0.075")
     folder = tmp_path / "generations" / "model"

@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from engines.contract.config import ConfigError
 from engines.evaluation.aggregate import over_suite, pass_at_k_rows, rows
 from engines.evaluation.config import Config
-from engines.evaluation.inputs import read_items, remarks, task_files
-from engines.evaluation.suite import load_suite
 from engines.shared.data.preparation import file_hash
 from engines.shared.data.problem_files import write_problems
 from engines.shared.data.problems import make_problem, prompt_token_ids, user
+from engines.shared.suites.items import read_items, remarks, task_files
+from engines.shared.suites.suite import load_suite
 from tests.support.paths import ROOT
 
 ONLINE = {
@@ -319,7 +319,7 @@ def test_a_data_set_of_the_hub_is_read_from_this_machines_cache(tmp_path: Path) 
     write_rows(cached / "snapshots" / "abc" / "online_eval" / "math__math_500.parquet", 2)
     code = (
         "import sys; from engines.evaluation import Config; from "
-        "engines.evaluation.inputs import task_files; from engines.contract.config import "
+        "engines.shared.suites.items import task_files; from engines.contract.config import "
         "ConfigError\ntry: print(task_files(Config(models='m', data=sys.argv[1], "
         "suite='guru-online', tasks=['math']))[0].path)\n"
         "except ConfigError as error: print(error)"

@@ -1,7 +1,7 @@
 """Suites: which files belong to a benchmark suite, and how each of its tasks is sampled.
 
-In: the name of a shipped suite (``suites/*.yaml``) or the path of a user's own file, which are
-alike. Out: a checked ``Suite``. The config takes the suite in when a job is planned; ``inputs.py``
+In: the name of a shipped suite (``shipped/*.yaml``) or the path of a user's own file, which are
+alike. Out: a checked ``Suite``. The config takes the suite in when a job is planned; ``items.py``
 looks for its files. Light on purpose (no torch): the login node checks a suite's name and its tasks
 before a job waits for a GPU.
 """
@@ -18,7 +18,7 @@ from engines.contract.words import did_you_mean
 from engines.contract.written.nodes import Node, shown
 from engines.shared.scoring.own import OwnScorer, sources_of
 
-SHIPPED = Path(__file__).parent / "suites"
+SHIPPED = Path(__file__).parent / "shipped"
 MOST_INCLUDED = 20
 """Suites each of which includes the next."""
 
