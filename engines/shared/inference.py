@@ -257,12 +257,17 @@ class VllmSampler:
             stop_token_ids=None if request.stop_token is None else [request.stop_token],
             # Nobody reads a response before it is whole.
             output_kind=RequestOutputKind.FINAL_ONLY,
+            # With log-probabilities vLLM makes a text of every token besides, a quarter of a
+            # training's generation; the whole response is decoded at once instead.
+            detokenize=not request.logprobs,
         )
         return self._submit(request.token_ids, params, request.adapter)
 
     def step(self) -> list[tuple[str, Generation]]:
         """One step of the engine for all queued samples; those that ended with it, by name."""
-        return [(output.request_id, _generation(output.outputs[0])) for output in self._finished()]
+        return [
+            (output.request_id, self._generation(output.outputs[0])) for output in self._finished()
+        ]
 
     def busy(self) -> bool:
         """Whether a sample is queued or on its way."""
@@ -293,6 +298,17 @@ class VllmSampler:
             number = len(self._adapters) + 1
             self._adapters[folder] = LoRARequest(str(number), number, str(folder))
         return self._adapters[folder]
+
+    def _generation(self, output: Any) -> Generation:
+        ids, reason = tuple(output.token_ids), str(output.finish_reason)
+        if output.logprobs is None:
+            return Generation(ids, (), output.text, reason)
+        rows = zip(output.logprobs, ids, strict=True)
+        logprobs = tuple(row[token].logprob for row, token in rows)
+        # As vLLM does: the token that ended it is no part of the text.
+        read = ids[:-1] if reason == "stop" else ids
+        text = self.llm.get_tokenizer().decode(read, skip_special_tokens=True)
+        return Generation(ids, logprobs, text, reason)
 
     def _finished(self) -> list[Any]:
         return [output for output in self.llm.llm_engine.step() if output.finished]
@@ -378,12 +394,3 @@ def _repack_tied_head(model: Any) -> None:
     config = getattr(model, "config", None)
     if head is not None and getattr(config, "tie_word_embeddings", False):
         head.quant_method.process_weights_after_loading(head)
-
-
-def _generation(output: Any) -> Generation:
-    ids = tuple(output.token_ids)
-    logprobs: tuple[float, ...] = ()
-    if output.logprobs is not None:
-        rows = zip(output.logprobs, ids, strict=True)
-        logprobs = tuple(row[token].logprob for row, token in rows)
-    return Generation(ids, logprobs, output.text, str(output.finish_reason))

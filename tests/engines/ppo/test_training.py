@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -294,6 +295,17 @@ def test_after_every_step_the_sampler_has_the_trainers_weights_with_tied_embeddi
     requests = [Request(tuple(range(20 + i, 28 + i)), 4, i, 1.0, 4) for i in range(4)]
     first = rank.generate(requests)
     assert rank.generate(requests) == first
+    # Without log-probabilities vLLM makes the text itself: the same samples, and the same text
+    # where it ends in a whole character.
+    by_vllm = rank.generate([replace(one, logprobs=False) for one in requests])
+    pairs = [
+        (ours, theirs)
+        for own, other in zip(first, by_vllm, strict=True)
+        for ours, theirs in zip(own, other, strict=True)
+    ]
+    assert all(ours.token_ids == theirs.token_ids for ours, theirs in pairs)
+    assert all(ours.text.rstrip("\ufffd") == theirs.text.rstrip("\ufffd") for ours, theirs in pairs)
+    assert any(ours.text for ours, _ in pairs)
     for step in range(3):
         samples = rank.generate(requests)
         groups = [
