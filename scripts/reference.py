@@ -55,6 +55,7 @@ READ = {
     "ORCH_CACHE": "where answers of Slurm, the count of its calls and looks at finished runs lie; "
     "without it "
     "`$XDG_CACHE_HOME/orch`",
+    "PYTHONIOENCODING": "how the terminal is encoded, where that is not what the locale says",
     "COLUMNS": "how wide a line of text may be; without it as wide as the terminal, and in a pipe "
     "as wide as the text",
     "XDG_CONFIG_HOME": "`orch/` below it holds your cluster profiles and `notify.yaml`; without it "

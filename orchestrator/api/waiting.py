@@ -71,7 +71,7 @@ def wait(
             told = trouble
             tell(f"could not ask: {trouble}" if trouble else "the scheduler answers again")
         meant = [record for record in records if wanted is None or record.name in wanted]
-        is_over = ended(records, meant) and not trouble
+        is_over = settled(run, meant) or (ended(records, meant) and not trouble)
         left = None if deadline is None else deadline - time.monotonic()
         if is_over or (left is not None and left <= 0):
             return Waited(meant, is_over, trouble)
@@ -79,6 +79,14 @@ def wait(
         pause = shortest if now != before else min(LONGEST_PAUSE_SECONDS, GROWTH * pause)
         before = now
         time.sleep(pause if left is None else min(pause, left))
+
+
+def settled(run: Run, meant: Sequence[Record]) -> bool:
+    """Whether some of a run's jobs have ended for good whatever a scheduler would say, as their own
+    files do. So whoever may only read a run, or whose scheduler is away, does not wait for
+    nothing."""
+    states = {record.state for record in meant}
+    return states <= GOOD or (states <= FINAL and not run.plan.retry)
 
 
 def ended(records: list[Record], meant: Sequence[Record]) -> bool:

@@ -7,6 +7,7 @@ Called by the script `orch` and by queued jobs, as ``python -P -m orchestrator.c
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 
@@ -25,6 +26,11 @@ LEAST_WIDTH = 40
 
 def main() -> None:
     """Run `orch`. A mistake of the user is one line (or one per mistake) and exit code 2."""
+    if sys.getfilesystemencoding() != "utf-8":
+        from orchestrator.node.light.utf8 import in_utf8_mode
+
+        in_utf8_mode()
+    usable_streams()
     # Thousands of records are made at once and none of them is garbage.
     gc.set_threshold(200_000)
     try:
@@ -48,6 +54,25 @@ def main() -> None:
             raise
         tell([line])
         sys.exit(2)
+
+
+def usable_streams() -> None:
+    """Let nothing that is printed end the command: a stream that the caller has closed is the null
+    device, and a letter that a terminal has not is written as Python writes it (``\\xe9``)."""
+    # In this order, each gets the number that is free.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+    own = None
+    # The user's locale, where this program has left it (utf8.py).
+    if "utf8" in sys._xoptions and "PYTHONIOENCODING" not in os.environ:
+        import locale
+
+        own = locale.getencoding()
+        sys.argv[1:] = [os.fsencode(word).decode(own, "surrogateescape") for word in sys.argv[1:]]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=own, errors="backslashreplace")
 
 
 def run() -> None:

@@ -6,6 +6,10 @@ In: the name of a document and its values. Out: one JSON object whose first keys
 
 from __future__ import annotations
 
+import codecs
+import json
+import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,5 +18,8 @@ from orchestrator.runs.documents.job_files import indented
 
 
 def print_json(name: str, values: Mapping[str, Any]) -> None:
-    """Print a document."""
-    print(indented(wrapped(name, values)).decode())
+    """Print a document. Whatever standard output is encoded in, it is one that can be read."""
+    text = indented(wrapped(name, values)).decode()
+    if codecs.lookup(sys.stdout.encoding or "utf-8").name != "utf-8":
+        text = re.sub(r"[^\x00-\x7f]", lambda one: json.dumps(one[0])[1:-1], text)
+    print(text)

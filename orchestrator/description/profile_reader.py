@@ -26,7 +26,16 @@ from engines.contract.written.reading import read_file
 from orchestrator.description.checking import FileModel, Must, WordedError, checked
 from orchestrator.description.keys import NotifyFile
 from orchestrator.description.profile import Profile
-from orchestrator.description.stage_keys.options import OWN, BudgetFile, well_formed, words_alone
+from orchestrator.description.stage_keys.options import (
+    OWN,
+    BudgetFile,
+    filled_words,
+    named_variables,
+    names_with_commas,
+    one_word,
+    well_formed,
+    words_alone,
+)
 from orchestrator.description.stage_keys.sbatch_names import option_name
 from orchestrator.description.stage_keys.track import Track, in_one_form
 from orchestrator.errors import CheckError
@@ -65,6 +74,16 @@ SAID_BY_KEY = {
 """What a profile or a stage says elsewhere, and orch goes by."""
 
 
+def one_cluster(value: Any) -> Any:
+    """The name of one cluster: ids of several would be taken for one another."""
+    if str(one_word(value)).lower() == "all":
+        raise WordedError("{name} must be one name, got {value}")
+    return one_word(value)
+
+
+NAMES = ("partition", "account", "qos", "cluster", "gpu_type")
+"""Keys whose values are names that Slurm gave."""
+
 # Zero is a value: `gpus_per_node: 0` says that no job may ask for a GPU.
 COUNT = (Field(ge=0), Must("be a whole number"))
 RULES: dict[str, tuple[Any, ...]] = {
@@ -77,8 +96,16 @@ RULES: dict[str, tuple[Any, ...]] = {
     "calls_per_minute": (Field(ge=1),),
     "price_per_gpu_hour": (Field(ge=0, allow_inf_nan=False), Must("be a number, 0 or more")),
     "setup": (Must("be a list of shell lines"),),
-    "wrap": (Must("be a list: a program and its arguments"),),
-    "environment": (Must("be a mapping NAME: text (quote numbers)"),),
+    "partition": (BeforeValidator(names_with_commas), Must("be text")),
+    "account": (BeforeValidator(one_word), Must("be text")),
+    "qos": (BeforeValidator(one_word), Must("be text")),
+    "cluster": (BeforeValidator(one_cluster), Must("be text")),
+    "gpu_type": (BeforeValidator(one_word), Must("be text (put a number in quotes)")),
+    "wrap": (BeforeValidator(filled_words), Must("be a list: a program and its arguments")),
+    "environment": (
+        BeforeValidator(named_variables),
+        Must("be a mapping NAME: text (quote numbers)"),
+    ),
     "partitions": (Must("be a mapping such as {gpu: a100_normal_q, cpu: normal_q}"),),
     "sbatch": (BeforeValidator(own_options), Must("be a mapping option: value")),
 }
@@ -206,7 +233,14 @@ def profile_values(root: Node, mistakes: Mistakes) -> dict[str, Any]:
         }
         root = Node(given, root.where)
     checked(ProfileFile, root, lambda place, text: mistakes.add(place.where, text))
-    return {} if mistakes.lines else dict(root.plain())
+    return {} if mistakes.lines else said_names(root.plain())
+
+
+def said_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values in which names of Slurm stand alone, and empty ones are as good as not there."""
+    named = {key: values[key].strip() for key in NAMES if key in values}
+    kept = {key: value for key, value in values.items() if key not in NAMES}
+    return {**kept, **{key: name for key, name in named.items() if name}}
 
 
 def user_messages() -> dict[str, Any]:

@@ -206,7 +206,7 @@ def send(run: Run, records: Sequence[Record]) -> None:
 
 def messages(run: Run, records: Sequence[Record], wanted: Mapping[str, Any]) -> list[Message]:
     """What there is to tell, by every way that works here."""
-    from orchestrator.runs.provenance.redaction import redacted
+    from orchestrator.runs.provenance.redaction import redacted_output
 
     kinds = wanted.get("on") or EVENTS
     ways = senders(run, wanted)
@@ -214,7 +214,7 @@ def messages(run: Run, records: Sequence[Record], wanted: Mapping[str, Any]) -> 
     for event in events(run, records):
         if event.kind in kinds:
             # A reason is a line of a log, and a message leaves the machine.
-            clean = replace(event, text=redacted(event.text))
+            clean = replace(event, text=redacted_output(event.text))
             found += [Message(f"{clean.key} {name}", clean, way) for name, way in ways]
     return found
 

@@ -22,7 +22,7 @@ from orchestrator.lifecycle.decided import rounds
 from orchestrator.lifecycle.failure_causes import with_cause
 from orchestrator.lifecycle.retry_policy import Past, may_grow
 from orchestrator.lifecycle.reused.records import found_taken
-from orchestrator.node.redaction import redacted
+from orchestrator.node.redaction import redacted_output
 from orchestrator.node.system import last_step, tail
 from orchestrator.runs.reconcile import reconcile
 from orchestrator.runs.record import FAILED, Doubt, JobId, JobState, Record
@@ -275,7 +275,9 @@ def as_observed(run: Run, records: Sequence[Record], seen: Observation) -> list[
         found = with_cause(record, seen.exits.get(name), seen.logs.get(name, ()))
         if (found.reason, found.died_of) != reasons[name]:
             # Both may quote a line of a log, with a key that the job has printed.
-            found = replace(found, reason=redacted(found.reason), died_of=redacted(found.died_of))
+            found = replace(
+                found, reason=redacted_output(found.reason), died_of=redacted_output(found.died_of)
+            )
         now_known[name] = found
     return [found_taken(run, now_known.get(record.name, record)) for record in noted]
 

@@ -18,6 +18,7 @@ if __name__ == "__main__":  # started by its path, without site and without the 
     sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))]
 
 from orchestrator.node.attempt import Attempt
+from orchestrator.node.light.utf8 import in_utf8_mode
 from orchestrator.node.system import Damaged, read_whole, requeue
 
 TYPE_CHECKING = False
@@ -45,6 +46,7 @@ def arguments() -> tuple[list[Entry], list[str] | None, int]:
 def main() -> int:
     """Run one attempt, or a pack of them. Exit code 0: results are there, or another job has the
     attempt; else the engine's, at least 1."""
+    in_utf8_mode()
     try:
         if sys.argv[1:2] == ["--ended"]:
             from orchestrator.node.launcher.ended import end_of

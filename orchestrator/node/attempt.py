@@ -166,8 +166,10 @@ class Attempt:
         engine = self.job["engine"]  # one of the user's own is a file and a function in it
         program = ["engines.contract.own", engine] if ":" in engine else [f"engines.{engine}"]
         config = os.path.join(self.folder, "config.json")
-        # -P: no file in the working folder may hide a module of the same name.
-        return [*wrap, python, "-P", "-u", "-m", *program, config, "--out", self.out]
+        # -P: no file in the working folder may hide a module of the same name. utf8: whatever the
+        # locale here, files are read as they were written.
+        options = ["-P", "-u", "-X", "utf8"]
+        return [*wrap, python, *options, "-m", *program, config, "--out", self.out]
 
     def environment(self, temporary: str) -> dict[str, str]:
         """The program's environment: engines come from the copy, also in processes that they start;

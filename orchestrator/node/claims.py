@@ -125,9 +125,9 @@ def fit_to_show(attempt: str, reason: str, code: int) -> str:
     """Why an attempt failed, for its exit record: without secrets, as others see it; a full disk
     where the log had no room for a word."""
     if reason:
-        from orchestrator.node.redaction import redacted
+        from orchestrator.node.redaction import redacted_output
 
-        return redacted(reason)
+        return redacted_output(reason)
     return os.strerror(errno.ENOSPC) if code and is_full(attempt) else ""
 
 

@@ -298,7 +298,8 @@ def run_pack(entries: list[Entry], warm: list[str], at_once: int) -> int:
         warm = []  # the engine belongs into the container, which a fork of this process is not in
     if warm and "--warm" not in sys.argv:
         # This interpreter runs with -I -S and sees no installed packages, which the imports need.
-        python = [sys.executable, "-P", "-u", sys.argv[0], sys.argv[1], "--warm"]
+        options = ["-P", "-u", "-X", "utf8"]
+        python = [sys.executable, *options, sys.argv[0], sys.argv[1], "--warm"]
         os.execv(python[0], python)  # noqa: S606  # there is nothing here for a shell
     at_once = min(at_once, len(entries))
     pack = Pack([], at_once)

@@ -81,10 +81,10 @@ def rows_of_a_command(out: str, job: dict[str, Any]) -> tuple[list[dict[str, Any
         rows, wrong = joined(rows, read)
         problems = [*problems, *more, *wrong]
     if problems:
-        from orchestrator.node.redaction import redacted
+        from orchestrator.node.redaction import redacted_output
 
         # They quote what the command has written.
-        problems = [redacted(problem) for problem in problems]
+        problems = [redacted_output(problem) for problem in problems]
     return rows, problems
 
 

@@ -50,6 +50,20 @@ KNOWN = (
     r"|xox[a-z]-[\w-]{10,}|xapp-[\w-]{10,}|[sr]k_(?:live|test)_[A-Za-z0-9]{16,}"
     r"|SG\.[\w-]{16,}\.[\w-]{16,}|\d{8,10}:AA[\w-]{30,}|hv[sbr]\.[\w-]{20,}"
     r"|AGE-SECRET-KEY-1[0-9A-Z]{20,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
+    # Fireworks, RunPod, Neon, Render, Anyscale, OpenAI's sessions; Pinecone, Figma, PlanetScale.
+    r"|(?:fw[_-]|rpa_|napi_|rnd_|esecret_|sess-)(?=(?:[A-Za-z]{0,12}\d){3})[A-Za-z0-9]{22,}"
+    r"|(?:pcsk|figd|pscale_tkn|pscale_pw|mdb_sa_sk|dckr_oat|sntrys|sntryu|hf_jwt|fm1|fm2)_[\w+/=-]{26,}"
+    # Supabase, Pulumi, Buildkite, RubyGems; Atlassian, LangSmith, Langfuse, Modal, Tailscale.
+    r"|(?:sbp_|pul-|bkua_|rubygems_)[0-9a-f]{40,}|AT(?:ATT3x|BB)[\w=+/.-]{20,}"
+    r"|lsv2_(?:pt|sk)_[0-9a-f]{32}\w*|[ps]k-lf-[0-9a-f-]{36}|tskey-[a-z]{2,9}-[\w-]{20,}"
+    r"|a[ks]-(?=[A-Za-z]{0,40}\d)(?=[a-z0-9]{0,40}[A-Z])[A-Za-z0-9]{22,}|CCIPAT_\w{20,}"
+    # Postman, New Relic, Heroku, Contentful; Alibaba, Tencent, Yandex, Artifactory, Bedrock.
+    r"|(?:PMAK|NRAK|HRKU|CFPAT)-[\w-]{20,}|LTAI[A-Za-z0-9]{16,}|AKID[A-Za-z0-9]{28,}|AQVN[\w-]{30,}"
+    r"|AKCp[A-Za-z0-9]{40,}|ABSK[A-Za-z0-9+/=]{40,}"
+    # Twilio, Mailgun, ElevenLabs, Databricks; 1Password, Terraform, Neptune, Airtable.
+    r"|(?:SK|key-|sk_|dose)[0-9a-f]{32}(?:[0-9a-f]{16})?(?![\w-])|ops_eyJ[\w=-]{20,}"
+    r"|[A-Za-z0-9]{14}\.atlasv1\.[\w-]{30,}|eyJhcGlfYWRkcmVzcyI6[\w=+/-]{20,}"
+    r"|pat[A-Za-z0-9]{14}\.[0-9a-f]{64}"
     # Addresses that are secrets themselves: whoever has one may write there.
     r"|https://hooks\.slack\.com/services/[\w/]+|https://[\w.]*discord(?:app)?\.com/api/webhooks/[\w/-]+"
     r"|https://[\w.-]+\.webhook\.office\.com/[\w@/-]+"
@@ -66,6 +80,11 @@ BEGINNINGS = {
             *("ASIA", "AIza", "ya29.", "GOCSPX-", "xox", "xapp-", "SG.", "hvs.", "hvb.", "hvr."),
             *("AGE-SECRET-KEY-1", "eyJ", "https://", "-----BEGIN ", "nvapi-", "csk-", "tvly-"),
             *("jina_", "ntn_", "lin_api_", "dp.pt.", "dp.st.", "dp.ct.", "shp", "xkeysib-"),
+            *("fw_", "fw-", "rpa_", "napi_", "rnd_", "esecret_", "sess-", "pcsk_", "figd_", "fm"),
+            *("pscale_", "mdb_sa_sk_", "dckr_oat_", "sntry", "hf_jwt_", "sbp_", "pul-", "bkua_"),
+            *("rubygems_", "ATATT3x", "ATBB", "lsv2_", "pk-lf-", "tskey-", "ak-", "as-", "CCIPAT_"),
+            *("PMAK-", "NRAK-", "HRKU-", "CFPAT-", "LTAI", "AKID", "AQVN", "AKCp", "ABSK", "SK"),
+            *("key-", "sk_", "dose", "ops_eyJ", "pat"),
         ),
         (0,),
     ),
@@ -73,6 +92,7 @@ BEGINNINGS = {
     "k_live_": (1,),
     "k_test_": (1,),
     ":AA": (10, 9, 8),
+    ".atlasv1.": (14,),
 }
 """What a text has that holds one of them, and how many letters of the key stand before it. They are
 looked for first: most texts have none, and to try the pattern at each letter takes ten times as
@@ -174,6 +194,18 @@ PATH = r"(?:/|~|\./|\.\./|[A-Za-z]:\\)"
 """How the path of a file with a secret begins, which is none."""
 
 
+LOGIN = (
+    r"\b(?:(?:api|access|secret|private|service|licen[cs]e|account|auth)[ _-]?keys?|tokens?"
+    r"|secrets?|passwords?|credentials?|unauthori[sz]ed|forbidden|authenticat\w{1,5}|authori[sz]ation"
+    r"|log(?:ged|ging)?[ -]?in|40[13])\b"
+)
+"""What a line is about that may quote a key of any service."""
+LONG_WORD = r"(?<![\w.+/=-])[\w.+/=-]{20,}"
+LEAST_CHANGES = 0.4
+"""In a word that was drawn at random every second letter or so is of another kind than the one
+before it: 0.62 on average. In names of classes it is one in three."""
+
+
 @functools.cache
 def compiled(pattern: str, ignore_case: bool = True) -> re.Pattern[str]:
     """A pattern, compiled when it is needed first: most starts of the program need none."""
@@ -215,6 +247,38 @@ def redacted(text: str, environment: Mapping[str, str] | None = None) -> str:
         places = (start for at in places_of(words, lower) for start in begins(text, at))
         text = replaced(compiled(pattern), text, places, without_value)
     return text
+
+
+def redacted_output(text: str, environment: Mapping[str, str] | None = None) -> str:
+    """The same for what a job has said, where a line about a login may quote a key of a service
+    that is not known: long words in it that look drawn at random are taken out too. Not for what a
+    person has written: somebody's names of runs may look so."""
+    text = redacted(text, environment)
+    login = compiled(LOGIN)
+    # Most texts are not about a login.
+    if login.search(text) is None:
+        return text
+    lines = text.split("\n")
+    return "\n".join(
+        compiled(LONG_WORD).sub(unless_ordinary, line) if login.search(line) else line
+        for line in lines
+    )
+
+
+def unless_ordinary(match: re.Match[str]) -> str:
+    """What is shown of a long word."""
+    # "acme-live-aB3...": what stands in front of the last dash or line is a name, too.
+    return "<secret>" if any(map(looks_drawn, re.split(r"[._=/+-]", match[0]))) else match[0]
+
+
+def looks_drawn(word: str) -> bool:
+    """Whether a word looks drawn at random: of base 16, or of letters of both cases and digits in
+    no order."""
+    if len(word) >= 32 and re.fullmatch(r"(?=[a-f]*\d)[0-9a-f]+", word):
+        return True
+    kinds = ["d" if one.isdigit() else "u" if one.isupper() else "l" for one in word]
+    changes = sum(one != other for one, other in zip(kinds, kinds[1:]))  # noqa: B905, RUF007
+    return len(word) >= 20 and len(set(kinds)) == 3 and changes >= LEAST_CHANGES * len(word)
 
 
 def known_places(text: str) -> list[int]:

@@ -225,10 +225,10 @@ def last_line(log: Path) -> str | None:
         text = "".join(character for character in plain if character.isprintable()).strip()
         # Lines that begin so are of the node's program, not of the command.
         if text and not text.startswith("orch: "):
-            from orchestrator.runs.provenance.redaction import redacted
+            from orchestrator.runs.provenance.redaction import redacted_output
 
             # Before it is cut: half a secret would not be recognized as one.
-            text = redacted(text)
+            text = redacted_output(text)
             return text if len(text) <= LINE_CHARACTERS else f"{text[: LINE_CHARACTERS - 3]}..."
     return None
 

@@ -85,6 +85,8 @@ LATE_IN_CLI = {
     "orchestrator.serve": "an HTTP server, and all that it shows",
     "yaml": "a command that only looks at a run reads none",
     "orchestrator.cli": "a look that was kept is printed without a parser of arguments",
+    "orchestrator.node.light.utf8": "needed where the locale is not UTF-8 alone",
+    "locale": "the same",
     "orchestrator.runs.documents.damage": "the same",
     "orchestrator.views": "drawing imports rich, or textual, where a command may print JSON instead",
 }

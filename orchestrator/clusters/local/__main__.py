@@ -18,6 +18,7 @@ from pathlib import Path
 
 from orchestrator.clusters.local.cluster import LOCK, POLL_SECONDS, READY
 from orchestrator.clusters.local.scheduler import Scheduler
+from orchestrator.node.light.utf8 import in_utf8_mode
 from orchestrator.node.system import process_start
 from orchestrator.runs.documents.damage import told
 from orchestrator.runs.documents.lock_files import opened
@@ -44,6 +45,7 @@ def only_one(folder: Path) -> Iterator[bool]:
 
 def main() -> int:
     """Schedule until nothing is queued or running."""
+    in_utf8_mode()
     run = open_run(Path(sys.argv[1]))
     with only_one(run.folder / "scheduler") as first:
         if not first:

@@ -46,6 +46,9 @@ RESERVED = (
     # By the profile's key `cluster`: what asks for a job must ask the same one.
     "clusters",
     # Nothing would be submitted, or sbatch would answer when the job has ended.
+    "help",
+    "usage",
+    "version",
     "test-only",
     "wait",
 )
@@ -83,6 +86,39 @@ OWN = (*RESERVED, "open-mode")
 """Options that orch sets."""
 
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+OPTION = re.compile(r"-{0,2}[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+def one_word(value: Any) -> Any:
+    """A name as Slurm has them: one word, which a line of a script can hold."""
+    if isinstance(value, str):
+        value = value.strip()
+        if re.search(r"[\s,:;=\"'\\]", value) or not value.isprintable():
+            raise WordedError("{name} must be one name, got {value}")
+    return value
+
+
+def names_with_commas(value: Any) -> Any:
+    """One such name, or several with commas between them."""
+    if isinstance(value, str):
+        words = [one_word(word) for word in value.split(",")]
+        value = ",".join(filter(None, words))
+    return value
+
+
+def filled_words(value: Any) -> Any:
+    """A program and its arguments, the first of which is there."""
+    if isinstance(value, list) and value and value[0] == "":
+        raise WordedError("{name} must begin with a program, got {value}")
+    return value
+
+
+def named_variables(value: Any) -> Any:
+    """Environment variables that a shell can set."""
+    for name in value if isinstance(value, dict) else ():
+        if VARIABLE_NAME.fullmatch(str(name)) is None:
+            raise WordedError("environment: {wrong!r} is no name of a variable", wrong=name)
+    return value
 
 
 def words_alone(value: Any) -> Any:
@@ -122,6 +158,9 @@ def well_formed(value: Any) -> Any:
     """Options of sbatch each of which is there once, with a value of one line."""
     if not isinstance(value, dict):
         return value
+    for option in value:
+        if OPTION.fullmatch(option.strip()) is None:
+            raise WordedError("sbatch: {wrong!r} is no name of an option", wrong=option)
     twice = said_twice(value)
     if twice is not None:
         raise WordedError("sbatch says one option twice: {twice}; leave one out", twice=twice)
@@ -133,9 +172,7 @@ def well_formed(value: Any) -> Any:
 
 def stage_environment(value: Any) -> Any:
     """Environment variables of a stage: none that orch sets, and no secret."""
-    for name, text in value.items() if isinstance(value, dict) else ():
-        if VARIABLE_NAME.fullmatch(str(name)) is None:
-            raise WordedError("environment: {wrong!r} is no name of a variable", wrong=name)
+    for name, text in named_variables(value).items() if isinstance(value, dict) else ():
         if str(name).startswith(("ORCH_", "SLURM_", "SBATCH_")):
             raise WordedError(
                 "environment must be without {wrong}, which orch and Slurm set themselves",
@@ -168,12 +205,14 @@ class OptionsFile(FileModel):
     of it is part of a job's identity, so a launch with other options continues the same run.
     """
 
-    partition: Annotated[str, Field(min_length=1), Must("be a name")] = ""
+    partition: Annotated[
+        str, BeforeValidator(names_with_commas), Field(min_length=1), Must("be a name")
+    ] = ""
     """Slurm partition: a word of the profile's `partitions`, or Slurm's own name (several with
     commas between); without it the profile's."""
-    account: Annotated[str, Field(min_length=1), Must("be a name")] = ""
+    account: Annotated[str, BeforeValidator(one_word), Field(min_length=1), Must("be a name")] = ""
     """Slurm account, instead of the profile's."""
-    qos: Annotated[str, Field(min_length=1), Must("be a name")] = ""
+    qos: Annotated[str, BeforeValidator(one_word), Field(min_length=1), Must("be a name")] = ""
     """Slurm quality of service, instead of the profile's."""
     constraint: Annotated[str, Field(min_length=1), Must("be text such as a100-80gb")] = ""
     """Features that its nodes must have (`sbatch --constraint`), instead of the profile's."""
@@ -193,7 +232,11 @@ class OptionsFile(FileModel):
     variable where `orch` runs. No place for secrets: these belong into the profile."""
     setup: Annotated[list[str], Must("be a list of shell lines")] = Field(default_factory=list)
     """Shell lines that its jobs run after those of the profile."""
-    wrap: Annotated[list[str] | None, Must("be a list: a program and its arguments")] = None
+    wrap: Annotated[
+        list[str] | None,
+        BeforeValidator(filled_words),
+        Must("be a list: a program and its arguments"),
+    ] = None
     """Program and arguments that its jobs are started through, such as a container, instead of the
     profile's; `[]`: none. Where the profile has no container, an engine's Python is the `python3`
     inside."""

@@ -25,6 +25,7 @@ SHORT = {
     "F": "nodefile",
     "G": "gpus",
     "H": "hold",
+    "h": "help",
     "i": "input",
     "J": "job-name",
     "k": "no-kill",
@@ -37,9 +38,12 @@ SHORT = {
     "o": "output",
     "p": "partition",
     "q": "qos",
+    "Q": "quiet",
     "S": "core-spec",
     "s": "oversubscribe",
     "t": "time",
+    "V": "version",
+    "v": "verbose",
     "W": "wait",
     "w": "nodelist",
     "x": "exclude",
@@ -47,17 +51,17 @@ SHORT = {
 """sbatch's options of one letter, which alone are told apart by case."""
 _LONG = """
     account acctg-freq array batch bb bbf begin chdir cluster-constraint clusters comment
-    constraint container container-id contiguous core-spec cores-per-socket cpu-freq cpus-per-gpu
-    cpus-per-task deadline delay-boot dependency distribution error exclude exclusive export
-    export-file extra extra-node-info get-user-env gid gpu-bind gpu-freq gpus gpus-per-node
-    gpus-per-socket gpus-per-task gres gres-flags hold ignore-pbs input job-name
-    kill-on-invalid-dep licenses mail-type mail-user mcs-label mem mem-bind mem-per-cpu
+    constraint container container-id contiguous core-spec cores-per-socket cpu-freq
+    cpus-per-gpu cpus-per-task deadline delay-boot dependency distribution error exclude
+    exclusive export export-file extra extra-node-info get-user-env gid gpu-bind gpu-freq gpus
+    gpus-per-node gpus-per-socket gpus-per-task gres gres-flags help hint hold ignore-pbs input
+    job-name kill-on-invalid-dep licenses mail-type mail-user mcs-label mem mem-bind mem-per-cpu
     mem-per-gpu mincpus network nice no-kill no-requeue nodefile nodelist nodes ntasks
     ntasks-per-core ntasks-per-gpu ntasks-per-node ntasks-per-socket oom-kill-step open-mode
-    output overcommit oversubscribe parsable partition power prefer priority profile propagate qos
-    quiet reboot requeue reservation segment signal sockets-per-node spread-job switches test-only
-    thread-spec threads-per-core time time-min tmp tres-bind tres-per-task uid use-min-nodes
-    verbose wait wait-all-nodes wckey wrap
+    output overcommit oversubscribe parsable partition power prefer priority profile propagate
+    qos quiet reboot requeue reservation segment signal sockets-per-node spread-job stepmgr
+    switches test-only thread-spec threads-per-core time time-min tmp tres-bind tres-per-task
+    uid usage use-min-nodes verbose version wait wait-all-nodes wckey wrap
 """
 LONG = frozenset(_LONG.split())
 """Its options by their long names, of 22.05 to 26.05. Plugins of a site may add others."""
@@ -78,11 +82,13 @@ def option_name(text: str) -> str:
 
 
 def by_name(options: Mapping[str, Value]) -> dict[str, str | int | float | bool]:
-    """Options by the names that sbatch knows; a list becomes one word with commas, and what has no
-    value is as good as not there."""
+    """Options by the names that sbatch knows; a list becomes one word with commas, and an empty
+    one, as what has no value, is as good as not there."""
     found: dict[str, str | int | float | bool] = {}
     for text, value in options.items():
         if isinstance(value, list):
+            if not value:
+                continue
             found[option_name(text)] = ",".join(map(str, value))
         elif value is not None:
             found[option_name(text)] = value

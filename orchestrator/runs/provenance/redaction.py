@@ -8,4 +8,5 @@ from __future__ import annotations
 
 from orchestrator.node.redaction import is_secret as is_secret
 from orchestrator.node.redaction import redacted as redacted
+from orchestrator.node.redaction import redacted_output as redacted_output
 from orchestrator.node.redaction import secret_values as secret_values

@@ -29,7 +29,7 @@ from orchestrator.lifecycle.failure_causes import alike
 from orchestrator.runs.choices.files import axes_with_followed, load_choice
 from orchestrator.runs.documents.decisions import load_decision
 from orchestrator.runs.provenance.launches import launches, summary
-from orchestrator.runs.provenance.redaction import redacted
+from orchestrator.runs.provenance.redaction import redacted_output
 from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.costs.starts import Start
@@ -97,7 +97,7 @@ def gather(run: Run, records: Sequence[Record], trouble: str, now: float) -> Fac
     """Read everything that the page shows. It is for others to read, so secrets that a job has
     printed are taken out of the reasons."""
     # Thousands of records share few reasons, so each text is searched for secrets once.
-    clean = {reason: redacted(reason) for reason in {record.reason for record in records}}
+    clean = {reason: redacted_output(reason) for reason in {record.reason for record in records}}
     shown = []
     for record in records:
         if clean[record.reason] == record.reason:

@@ -283,7 +283,7 @@ def test_wrapped_jobs_start_inside_and_their_node_program_outside(tmp_path: Path
     assert (run / "jobs" / "a" / "attempt-1" / "log.txt").read_text() == "wrapped no\n"
     calls = (tmp_path / "called").read_text()
     assert calls.count("exec\nimage x\n") == 2
-    assert f"image x\n{sys.executable}\n-P\n-u\n-m\nengines.analysis\n" in calls
+    assert f"image x\n{sys.executable}\n-P\n-u\n-X\nutf8\n-m\nengines.analysis\n" in calls
     assert (
         json.loads((run / "jobs" / "c" / "out" / "environment.json").read_text())["executable"]
         == sys.executable

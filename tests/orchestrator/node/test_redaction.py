@@ -13,9 +13,10 @@ from orchestrator.node.redaction import (
     compiled,
     is_secret,
     redacted,
+    redacted_output,
     without_value,
 )
-from tests.support.secrets import AROUND, LETTERS, SERVICES, VALUES
+from tests.support.secrets import ABOUT_A_LOGIN, AROUND, DRAWN, LETTERS, SERVICES, VALUES
 
 
 @given(kind=st.sampled_from(sorted(AROUND)), value=VALUES)
@@ -56,10 +57,34 @@ def test_keys_of_services_are_known_by_themselves(key: str, around: str) -> None
         "Authorization: <secret>",
         "basic training of a task-scheduler-for-everything",
         "ValueError: token '<pad>' is not in a vocabulary of size 32000",
+        "fw_layer_0_attention_q_proj_weight fw_Layer0SelfAttentionOutput",
+        "401 Unauthorized: https://huggingface.co/api/models/meta-llama/Llama-3.1-8B-Instruct-GPTQ-Int4",
+        "token of Qwen2ForSequenceClassification in /data/models--Qwen--Qwen2.5-7B/snapshots/main",
+        "cannot log in: GatedRepoError at transformers/utils/hub.py, request 1f2e3d4c",
+        "password of _ZN2at6native29vectorized_elementwise_kernel is none",
+        "monkey-patched task-ak-47, SKIPPED, keyboard, key-value pairs, sk_learn, patient.csv",
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
     assert redacted(text, {}) == text
+    assert redacted_output(text, {}) == text
+
+
+@given(around=st.sampled_from(ABOUT_A_LOGIN), value=DRAWN)
+def test_keys_of_services_that_are_not_known_are_told_by_what_the_line_is_about(
+    around: str, value: str
+) -> None:
+    clean = redacted_output(f"epoch 3\n{around.format(value)}\nexit", {})
+    assert value not in clean
+    assert clean.startswith("epoch 3\n")
+    assert clean.endswith("\nexit")
+    assert redacted_output(clean, {}) == clean
+
+
+def test_what_a_person_has_called_a_run_is_shown_unless_the_line_is_about_a_login() -> None:
+    name = "llama3_8bLr1e4Bs64Wd01Seed3Fold2Warm100"
+    assert redacted(f"train.py --name {name} --token-file x", {}).count(name) == 1
+    assert redacted_output(f"FileNotFoundError: {name}", {}).count(name) == 1
 
 
 @given(

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from orchestrator.api.waiting import wait
 from orchestrator.checks.folder import file_system
 from orchestrator.cli import __main__ as cli
 from orchestrator.cli.system_errors import ADVICE, sentence
@@ -18,6 +20,7 @@ from orchestrator.lifecycle.refresh import refresh
 from orchestrator.runs.create import create_run
 from orchestrator.runs.documents import damage, lock
 from orchestrator.runs.documents.people import group_may_write, other_owner
+from orchestrator.runs.record import JobState
 from orchestrator.runs.run import Run
 from tests.support.builders import job, plan_of
 
@@ -81,6 +84,18 @@ def test_looking_needs_no_right_to_write(
     assert records == before
     assert "nothing can be saved" in trouble
     assert os.strerror(number) in trouble
+
+
+@pytest.mark.parametrize(("state", "good"), [(JobState.COMPLETED, True), (JobState.FAILED, False)])
+def test_waiting_for_a_run_that_is_over_needs_no_right_to_write(
+    state: JobState, good: bool, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (record,) = run.load()
+    run.save([replace(record, state=state)])
+    monkeypatch.setattr(Run, "lock", failing(errno.EROFS))
+    waited = wait(run, timeout=0)
+    assert (waited.over, waited.good) == (True, good)
+    assert "nothing can be saved" in waited.trouble
 
 
 def test_the_run_of_somebody_else_is_looked_at_and_never_changed(
