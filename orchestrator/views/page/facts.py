@@ -38,6 +38,7 @@ from orchestrator.views.overview.causes import Cause, Parts, cause_of
 from orchestrator.views.overview.jobs import job_columns
 from orchestrator.views.overview.metrics import newest_metrics
 from orchestrator.views.overview.stages import stage_columns
+from orchestrator.views.pace import findings_among
 from orchestrator.views.page.curves import Curve
 from orchestrator.views.page.findings import Found, reports, settings
 from orchestrator.views.page.graph import StageBox
@@ -48,7 +49,17 @@ from orchestrator.views.status import clock
 from orchestrator.views.tables.columns import Column
 from orchestrator.views.tables.folding import values_of
 
-CURVE_METRICS = ("validation_reward_mean", "validation_accuracy", "train_reward_mean", "loss")
+CURVE_METRICS = (
+    "validation_reward_mean",
+    "validation_accuracy",
+    "validation_exact_match",
+    "validation_loss",
+    "validation_cross_entropy",
+    "unique_valid",
+    "train_reward_mean",
+    "loss",
+    "cross_entropy",
+)
 """The first two of these that a job's progress reports are drawn. A metric of a new engine is added
 here too; what each means stands in ``engines/contract/metrics.py``. Those that a stage names under
 ``metrics`` and says which values are better of come before them."""
@@ -239,7 +250,7 @@ def job_curves(run: Run, record: Record) -> list[tuple[str, list[tuple[float, fl
     named = [name for name in run.plan.named_metrics(record.stage) if name in names]
     reported = list(dict.fromkeys([*named, *known]))
     if not reported and run.by_name[record.name].engine is None:
-        reported = list(names)
+        reported = findings_among(names)
     curves = []
     for metric in reported[: WITH_NAMED_ONES if named else DRAWN_METRICS]:
         points = []
