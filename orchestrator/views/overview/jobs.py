@@ -48,7 +48,8 @@ def job_columns(
     texts = (why_text(run, record, values, now, alone) for record, values in pairs)
     why = column("progress, or why", Kind.TEXT, texts, 3, floor=16 if alone else 24)
     host = column("host", Kind.TEXT, (values["host"] or "" for values in known), 9)
-    failed = tuple("red" if record.state in FAILED else "" for record in records)
+    died = FAILED - {JobState.CANCELLED}
+    failed = tuple("red" if record.state in died else "" for record in records)
     return [
         replace(signs, styles=tuple(SIGNS[record.state].colour for record in records)),
         column("stage", Kind.KEY, (record.stage for record in records)),

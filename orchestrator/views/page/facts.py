@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from engines.contract.progress import read_progress
 from engines.shared.reporting.look import Look, colour_axis, looks_of
-from jobs.gates import number
 from jobs.ranking import Setting, without_seed
 from jobs.stages import job_name, literal
 from orchestrator.lifecycle.decided.ranking import (
@@ -46,7 +45,7 @@ from orchestrator.views.page.svg import STOPPED
 from orchestrator.views.page.sweep import Colours
 from orchestrator.views.page.timeline import Bar
 from orchestrator.views.status import clock
-from orchestrator.views.tables.columns import Column
+from orchestrator.views.tables.columns import Column, numbers
 from orchestrator.views.tables.folding import values_of
 
 CURVE_METRICS = (
@@ -157,12 +156,13 @@ def setting_rows(settings: Sequence[Setting], axes: Sequence[str]) -> list[list[
     """The table of settings: mean, values of the axes on which they differ, n, spread, which is
     best."""
     lines = []
-    for rank, one in enumerate(settings[:SETTINGS_LISTED]):
+    listed = settings[:SETTINGS_LISTED]
+    means, spreads = numbers([one.mean for one in listed]), numbers([one.spread for one in listed])
+    for rank, one in enumerate(listed):
         mark = "best" if rank == 0 and one.values else ""
         values = [literal(one.axes[axis]) if axis in one.axes else "" for axis in axes]
-        mean = "no value" if one.mean is None else number(one.mean)
-        spread = "" if one.spread is None else number(one.spread)
-        lines.append([mean, *values, str(len(one.values)), spread, mark])
+        mean = means[rank] or "no value"
+        lines.append([mean, *values, str(len(one.values)), spreads[rank], mark])
     return lines
 
 
@@ -195,7 +195,8 @@ def read_curves(run: Run, records: Sequence[Record]) -> dict[tuple[str, str], li
             label = ", ".join(words) or stage
             look = looks.get(job_name("", axes), Look(0))
             for metric, points in job_curves(run, record):
-                curve = Curve(label=label, points=points, look=look)
+                died = record.state in FAILED
+                curve = Curve(label=label, points=points, look=look, died=died)
                 curves.setdefault((stage, metric), []).append(curve)
     return curves
 

@@ -276,3 +276,48 @@ def test_the_address_of_the_run_and_the_list_lead_to_other_runs(
     assert re.search(r"run=trial%2Ffull-", page.url)
     tab.is_whole()
     tab.context.close()
+
+
+DIES = """
+import sys, orch
+width, seed = map(int, sys.argv[1:])
+# More steps than a curve has points, so that each seed is thinned to steps of its own.
+for step in range(1, 1001):
+    orch.progress(step, 1000, score=width + seed + (step * (seed + 3)) % 7 / 10)
+    if (width, seed) == (8, 2) and step == 400:
+        raise SystemExit("RuntimeError: it ends here")
+orch.result("score", width)
+"""
+
+
+def test_a_job_that_died_is_a_line_of_its_own_and_does_not_end_the_mean(
+    browser: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "dies.py").write_text(DIES)
+    stages = f"""
+  train: {{command: "{sys.executable} dies.py {{width}} {{seed}}",
+          matrix: {{lr: [1, 2], width: [4, 8], seed: [0, 1, 2]}}, {SMALL}}}
+"""
+    assert launch(tmp_path, stages).returncode == 1
+    with served(tmp_path) as server:
+        tab = Tab(browser, server)
+        page = tab.open(part="overview")
+        wait(page, "document.body.innerText.includes('× where jobs ended early')")
+        drawn = page.eval_on_selector_all(
+            "figure path.line",
+            "list => list.map(one => [one.getAttribute('class'), one.getAttribute('d')])",
+        )
+        lines = [(kind, d) for kind, d in drawn if "L" in d]
+        means = [d for kind, d in lines if "thin" not in kind]
+        apart = [d for kind, d in lines if "thin" in kind]
+        assert (len(means), len(apart), len(drawn) - len(lines)) == (4, 2, 2)
+        ends = [float(d.rpartition("L")[2].split()[0]) for d in means]
+        assert len(set(ends)) == 1
+        assert all(float(d.rpartition("L")[2].split()[0]) < ends[0] / 2 for d in apart)
+        # A mean of thinned curves has more than the few steps that they happen to share.
+        assert min(d.count("L") for d in means) > 250
+        # The colours are of one axis, the kinds of line of the other, and both are named.
+        key = page.inner_text("ul.key").split("\n")
+        assert key == ["lr 1", "lr 2", "width 4", "width 8"]
+        tab.is_whole()
+        tab.context.close()
