@@ -10,15 +10,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.cli import SMALL, describe, launch, orch, states, the_run, until
+from tests.support.private_sshd import missing, started
 from tests.support.serving import Served, served
 
 pytestmark = pytest.mark.browser
@@ -321,3 +325,75 @@ def test_a_job_that_died_is_a_line_of_its_own_and_does_not_end_the_mean(
         assert key == ["lr 1", "lr 2", "width 4", "width 8"]
         tab.is_whole()
         tab.context.close()
+
+
+@contextmanager
+def tunnel(folder: Path, port: int) -> Iterator[int]:
+    """The command that `orch serve` prints, to a real ssh server, with another port at this end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        near: int = free.getsockname()[1]
+    with started(folder) as sshd:
+        words = ["-N", "-o", "ExitOnForwardFailure=yes", "-L", f"{near}:127.0.0.1:{port}", "gpu"]
+        made = subprocess.Popen([f"{sshd.path.rstrip(':')}/ssh", *words])
+        try:
+            deadline = time.monotonic() + 60
+            while socket.socket().connect_ex(("127.0.0.1", near)):
+                assert made.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            yield near
+        finally:
+            made.terminate()
+            made.wait(timeout=30)
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing() or "there")
+def test_through_a_tunnel_a_person_cancels_retries_and_decides(
+    browser: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "ssh").mkdir()
+    stages = f"""
+  first: {{command: "true", metrics: {{accuracy: {{better: higher}}}}, {SMALL}}}
+  long: {{command: "sleep 600", matrix: {{n: [1, 2]}}, {SMALL}}}
+  gated: {{command: "echo gated", when: {{metric: accuracy, of: first, at_least: 0.9}}, {SMALL}}}
+"""
+    described = describe(tmp_path, stages)
+    assert orch(tmp_path, "launch", described, "--cluster", "local").returncode == 0
+    with (
+        served(tmp_path, "--allow-actions") as far,
+        tunnel(tmp_path / "ssh", far.port) as port,
+    ):
+        near = Served(far.url.replace(f":{far.port}/", f":{port}/"), far.process)
+        tab = Tab(browser, near, 420)
+        page = tab.open(job="long/n=1")
+        page.click("#panel [data-key=cancel]")
+        # Back does nothing.
+        page.click("dialog button:has-text('Back')")
+        wait(page, "!document.querySelector('dialog').open")
+        page.click("#panel [data-key=cancel]")
+        page.click("#sure")
+        wait(page, "document.querySelector('dialog').innerText.includes('cancelled long/n=1')")
+        page.click("#done")
+        wait(page, "document.querySelector('#panel').innerText.includes('– stopped')")
+        page.click("#panel [data-key=retry]")
+        assert "Submit long/n=1 again?" in page.inner_text("dialog")
+        page.click("#sure")
+        wait(page, "document.querySelector('dialog h2')?.innerText == 'Done'")
+        page.click("#done")
+        wait(page, "/queued|running/.test(document.querySelector('#panel').innerText)")
+
+        page = tab.open(job="gated")
+        page.click("#panel [data-key=override-gated]")
+        page.click("#let-run")
+        wait(page, "document.querySelector('dialog').innerText.includes('needs a reason')")
+        page.click("#done")
+        page.click("#panel [data-key=override-gated]")
+        page.fill("#reason", "<b>seen</b> enough")
+        page.click("#let-run")
+        wait(page, "document.querySelector('dialog h2')?.innerText == 'Done'")
+        page.click("#done")
+        wait(page, "document.querySelector('#panel .why').innerText.includes('<b>seen</b> enough')")
+        tab.is_whole()
+        tab.context.close()
+    assert orch(tmp_path, "cancel").returncode == 0
