@@ -34,6 +34,8 @@ GROWTH, MOST = 1.5, 4
 failure_causes.py says the growth in words."""
 ALIKE = 2
 """So many jobs of a stage that failed alike hold the others back."""
+KINDS = {kind.value: kind for kind in Kind}
+"""By their words, as records hold them; asked of every record at every look."""
 GROWS = {
     Kind.HOST_MEMORY: "memory_gb",
     # Slurm counts what lies in /dev/shm as memory of the job.
@@ -254,7 +256,7 @@ def may_grow(record: Record) -> bool:
 
 def kind_of(record: Record) -> Kind:
     """The kind of failure in a record; UNKNOWN also for one that only a newer version knows."""
-    return next((kind for kind in Kind if kind.value == record.cause), Kind.UNKNOWN)
+    return KINDS.get(record.cause, Kind.UNKNOWN)
 
 
 def counted_as(record: Record) -> Kind:
@@ -307,8 +309,10 @@ def failed_alike(stage: Sequence[Record]) -> list[Record]:
     for record in stage:
         if record.state is JobState.COMPLETED:
             return []
+        if record.state not in FAILED:
+            continue
         kind = kind_of(record)
-        if record.state in FAILED and (kind in EVERYWHERE or kind in WITH_THESE_VALUES):
+        if kind in EVERYWHERE or kind in WITH_THESE_VALUES:
             said = record.reason if kind in OF_ONE_FILE else alike(record.reason)
             groups.setdefault((record.cause, said), []).append(record)
     return max(groups.values(), key=len, default=[])

@@ -5,11 +5,13 @@ In: seconds, moments, a record. Out: words. Pure. Called by the views.
 
 from __future__ import annotations
 
+import re
 import time
 
 from orchestrator.runs.record import JobState, Record
 from orchestrator.views.held import reason_of
 
+FULL_STOP = re.compile(r"(?<!\.)\.; ")
 SKEW_SECONDS = 60.0
 """By so much the clocks of two machines may differ."""
 
@@ -50,7 +52,12 @@ def said_of(record: Record, now: float, progress: str = "") -> str:
     """How far a job is, or the reason of its state; and that its times lie in the future, if
     so."""
     parts = (progress or reason_of(record), future_of(record, now))
-    return "; ".join(part for part in parts if part)
+    return joined("; ".join(part for part in parts if part))
+
+
+def joined(text: str) -> str:
+    """A reason that goes on after a log's sentence, without the full stop of that sentence."""
+    return FULL_STOP.sub("; ", text)
 
 
 def ago(moment: float, now: float) -> str:

@@ -11,7 +11,7 @@ import itertools
 import math
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,26 @@ TAIL_BYTES = 32_768
 SHOWN_METRICS = (
     "validation_reward_mean",
     "validation_accuracy",
+    "validation_exact_match",
+    "validation_loss",
+    "validation_cross_entropy",
+    "unique_valid",
     "train_reward_mean",
     "done",
     "tokens_per_second",
     "loss",
+    "cross_entropy",
+    "set_diversity",
 )
 """Metrics worth a place in a table; the first two of these that the last line of progress reports
 are shown. A metric of a new engine is added here too. What they mean stands in
 ``engines/contract/metrics.py``, but for those that only progress has, such as ``done``."""
 SHOWN_AT_ONCE = 2
+HOUSEKEEPING = re.compile(
+    r"seconds|seconds_.*|.*_seconds|.*_per_second|.*runtime|learning_rate|lr|epochs?"
+)
+"""Metrics that tell how long something took, or what was set: no place in a table or a picture,
+unless the stage names them."""
 STALLED_STEPS = 10
 """A job is called stalled when it has written nothing for this many of its usual steps."""
 STALLED_LONGEST = 2
@@ -145,8 +156,20 @@ def worth_showing(line: dict[str, Any], named: Sequence[str] = ()) -> dict[str, 
     else the first of a user's own."""
     metrics: dict[str, float] = line["metrics"]
     known = [name for name in dict.fromkeys([*named, *SHOWN_METRICS]) if name in metrics]
-    names = known or list(metrics)
+    names = known or findings_among(metrics)
     return {name: metrics[name] for name in names[:SHOWN_AT_ONCE]}
+
+
+def findings_among(names: Iterable[str]) -> list[str]:
+    """The metrics that say how good something is, in their order, once each."""
+    return [name for name in dict.fromkeys(names) if not HOUSEKEEPING.fullmatch(name)]
+
+
+def in_order(names: Iterable[str], named: Sequence[str] = ()) -> list[str]:
+    """Metrics by how much they say: those that the stage names, then known ones, then others."""
+    there = list(names)
+    first = [name for name in (*named, *SHOWN_METRICS) if name in there]
+    return list(dict.fromkeys([*first, *findings_among(there)]))
 
 
 def is_stalled(lines: Sequence[dict[str, Any]], began: float, silent: float) -> bool:

@@ -7,12 +7,10 @@ In: tidy rows, or the settings of a sweep. Out: lines of text. Called by `orch r
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from rich.text import Text
 
 from engines.contract.tidy import Tidy
-from jobs.gates import number
 from jobs.ranking import Setting, varying
 from orchestrator.views.tables.columns import Column, Kind, numbers, value_text
 from orchestrator.views.tables.drawing import Screen, draw, drawn_lines, sentence
@@ -200,12 +198,12 @@ def best_lines(stage: str, metric: str, settings: Sequence[Setting], screen: Scr
         cells = tuple(value_text(one.axes.get(axis)) for one in settings)
         columns.append(Column(name=axis, kind=Kind.KEY, cells=cells))
     columns += [
-        Column(name="mean", kind=Kind.NUMBER, cells=tuple(shown(one.mean) for one in settings)),
+        Column(name="mean", kind=Kind.NUMBER, cells=numbers([one.mean for one in settings])),
         Column(name="n", kind=Kind.NUMBER, cells=tuple(str(len(one.values)) for one in settings)),
         Column(
             name="spread",
             kind=Kind.NUMBER,
-            cells=tuple(shown(one.spread) for one in settings),
+            cells=numbers([one.spread for one in settings]),
             priority=4,
         ),
         Column(
@@ -224,8 +222,3 @@ def missing_text(setting: Setting) -> str:
     missing = [f"{tried.job}: {tried.why}" for tried in setting.tried if tried.value is None]
     more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
     return f"{missing[0]}{more}" if missing else ""
-
-
-def shown(value: Any) -> str:
-    """A number of few digits; nothing where there is none."""
-    return "" if value is None else number(value)

@@ -108,7 +108,9 @@ def held_by(machine: Machine, resources: Resources, entries: list[Entry]) -> str
         free = most - sum(one[kind] for one in held)
         if asked[kind] <= free:
             continue
-        lacking.append(f"{asked[kind]} {kind}, {max(0, free)} free")
+        # One of what is counted in the plural: 1 CPU, 1 GB of memory.
+        word = kind.removesuffix("s") if asked[kind] == 1 else kind
+        lacking.append(f"{asked[kind]} {word}, {max(0, free)} free")
         for one, own in zip(entries, held, strict=True):
             if own[kind]:
                 holders[one.get("name") or f"process {one['pid']}"] = None

@@ -4,6 +4,7 @@ import { $, clock, h, number } from "./basic.js";
 
 const LEFT = 46, RIGHT = 10, TOP = 8, HEIGHT = 190, BOTTOM = 34;
 const COLOURS = 6;
+const GOES_ON = new Set(["COMPLETED", "RUNNING", "COMPLETING", "SUSPENDED", "PENDING", "WAITING"]);
 
 // Numbers 1, 2 or 5 times a power of ten apart, about four of them within the range.
 export function ticks(low, high, about = 4) {
@@ -31,28 +32,49 @@ export function range(values) {
   return [inside ? Math.max(0, low - room) : low - room, inside ? Math.min(1, high + room) : high + room];
 }
 
-// Lines of one label as one: the mean at each step that any has, and the least and greatest.
+// Lines of one label as one, as far as all of them go: their mean, the least and greatest, and what
+// single ones have beyond that. Long curves come thinned, each at steps of its own, so a value
+// between two steps is read off the line between them.
 export function together(lines) {
-  if (lines.length === 1) return { mean: lines[0].points, band: null };
-  const at = new Map();
-  for (const line of lines) {
-    for (const [x, y] of line.points) {
-      const values = at.get(x) ?? at.set(x, []).get(x);
-      values.push(y);
-    }
-  }
-  // A mean over fewer lines than there are would jump where one ends.
-  const most = Math.max(...[...at.values()].map((one) => one.length));
-  const steps = [...at.keys()].filter((x) => at.get(x).length === most).sort((a, b) => a - b);
-  const mean = steps.map((x) => [x, at.get(x).reduce((a, b) => a + b, 0) / most]);
-  return { mean, band: most > 1 ? steps.map((x) => [x, Math.min(...at.get(x)), Math.max(...at.get(x))]) : null };
+  if (lines.length === 1) return { mean: lines[0].points, band: null, beyond: [] };
+  const first = Math.max(...lines.map((line) => line.points[0][0]));
+  const last = Math.min(...lines.map((line) => line.points.at(-1)[0]));
+  const steps = [...new Set(lines.flatMap((line) => line.points.map((point) => point[0])))].filter((x) => x >= first && x <= last).sort((a, b) => a - b);
+  const all = lines.map((line) => valuesAt(line.points, steps));
+  const at = (place) => all.map((values) => values[place]);
+  return {
+    mean: steps.map((x, place) => [x, at(place).reduce((a, b) => a + b, 0) / lines.length]),
+    band: steps.map((x, place) => [x, Math.min(...at(place)), Math.max(...at(place))]),
+    beyond: lines.map((line) => line.points.filter((point) => point[0] >= last)).filter((points) => points.length > 1),
+  };
+}
+
+// The values of a line at these steps, which lie within it; both rise.
+function valuesAt(points, steps) {
+  let place = 0;
+  return steps.map((x) => {
+    while (place < points.length - 1 && points[place + 1][0] <= x) place += 1;
+    const [[from, low], [to, high]] = [points[place], points[place + 1] ?? points[place]];
+    return to > from ? low + ((high - low) * (x - from)) / (to - from) : low;
+  });
+}
+
+// What a panel shows of jobs that are alike. One that died is no part of their mean.
+function merged(group) {
+  const whole = group.lines.filter((line) => line.points.length && !line.died);
+  const lines = whole.length ? whole : group.lines.filter((line) => line.points.length);
+  if (!lines.length) return [];
+  const { beyond, ...both } = together(lines);
+  const dead = group.lines.filter((line) => line.points.length && !lines.includes(line));
+  const alone = (points, died) => ({ ...group, mean: points, band: null, thin: true, aside: true, died });
+  return [{ ...group, ...both, thin: false, died: !whole.length }, ...beyond.map((points) => alone(points, !whole.length)), ...dead.map((line) => alone(line.points, true))];
 }
 
 // groups: [{label, colour, dash, lines: [{points}]}]; one panel of one metric.
 export function curves(groups, { name, detail, width, apart = false }) {
   const drawn = groups.flatMap((group) => {
-    if (apart) return group.lines.map((line) => ({ ...group, mean: line.points, band: null, thin: group.lines.length > 1 }));
-    return [{ ...group, ...together(group.lines), thin: false }];
+    if (apart) return group.lines.map((line) => ({ ...group, mean: line.points, band: null, thin: group.lines.length > 1, died: line.died }));
+    return merged(group);
   }).filter((one) => one.mean.length);
   const caption = h("figcaption", {}, name, detail ? h("small", {}, detail) : null);
   if (!drawn.length) return h("figure", {}, caption, h("p", { class: "soft" }, "no values yet"));
@@ -85,6 +107,10 @@ export function curves(groups, { name, detail, width, apart = false }) {
     if (one.mean.length === 1) body.push(h("svg:circle", { class: `b${one.colour}`, cx: X(one.mean[0][0]), cy: Y(one.mean[0][1]), r: 3 }));
     else body.push(h("svg:path", { class: `line k${one.colour} d${one.dash}${one.thin ? " thin" : ""}`, d: path(one.mean) }));
   }
+  for (const one of drawn.filter((each) => each.died)) {
+    const [x, y] = one.mean.at(-1);
+    body.push(h("svg:path", { class: `line k${one.colour}`, d: `M${X(x) - 3} ${Y(y) - 3}l6 6m-6 0l6 -6` }));
+  }
   const cursor = h("svg:line", { class: "axis", y1: TOP, y2: bottom, visibility: "hidden" });
   const label = `${name}${detail ? `, ${detail}` : ""}: ${groups.map((one) => `${one.label || "value"} ${number(lastOf(one.lines))}`).slice(0, 12).join("; ")}`;
   const picture = h("svg:svg", { viewBox: `0 0 ${w} ${HEIGHT}`, height: HEIGHT, role: "img", "aria-label": label }, body, cursor);
@@ -92,7 +118,7 @@ export function curves(groups, { name, detail, width, apart = false }) {
     const box = picture.getBoundingClientRect();
     const x = (((event.clientX - box.left) * w) / box.width - left) / (w - left - RIGHT) * last;
     const step = nearest(xs, x);
-    const lines = drawn.slice(0, 10).map((one) => [one.label, one.mean.find((point) => point[0] === step)]).filter(([, point]) => point);
+    const lines = drawn.filter((one) => !one.aside).slice(0, 10).map((one) => [one.label, one.mean.find((point) => point[0] === step)]).filter(([, point]) => point);
     cursor.setAttribute("visibility", "visible");
     cursor.setAttribute("x1", X(step));
     cursor.setAttribute("x2", X(step));
@@ -128,6 +154,9 @@ export function tip(event, lines = []) {
 export function key(groups) {
   return h("ul", { class: "key" }, groups.map((one) => h("li", {}, h("svg:svg", { viewBox: "0 0 22 8", "aria-hidden": "true" }, h("svg:path", { class: `line k${one.colour} d${one.dash}`, d: "M1 4H21" })), one.label)));
 }
+
+// How lines of a panel are to be read.
+export const reading = (groups) => `lines are means over like jobs, bands from the least to the greatest${groups.some((one) => one.lines.some((line) => line.died)) ? ", × where jobs ended early" : ""}`;
 
 // Which colour a job has, the same in every panel and table. As the server says it, the axis and the
 // places are those of `orch page` and of the reports; a person may choose another axis.
@@ -187,7 +216,7 @@ export function grouped(list, rows, look) {
       }
       groups.set(label, { label, colour, dash, lines: [] });
     }
-    groups.get(label).lines.push(curve);
+    groups.get(label).lines.push({ ...curve, died: !GOES_ON.has(row.state) });
   }
   return [...groups.values()];
 }

@@ -165,7 +165,7 @@ function columnsOf(lines, narrow) {
   if (narrow) {
     return [
       { key: "state", name: "", value: (line) => line.row.state, cell: stateCell },
-      { key: "job", name: "job", kind: "job", value: (line) => line.row.job, cell: (line) => [look.main in line.row.axes ? swatch(line, look.main) : null, varying.filter((axis) => axis in line.row.axes).map((axis) => `${axis} ${shownValue(line.row.axes[axis])}`).join(", ") || line.row.stage, line.members.length > 1 ? ` × ${line.members.length}` : null] },
+      { key: "job", name: "job", kind: "job", value: (line) => line.row.job, cell: (line) => [look.main in line.row.axes ? swatch(line, look.main) : null, varying.filter((axis) => axis in line.row.axes).map((axis) => `${axis} ${shownValue(line.row.axes[axis])}`).join(", ") || line.row.stage, line.members.length > 1 ? ` ×\u00a0${line.members.length}` : null] },
       ...metricColumns,
       { key: "time", name: "time", kind: "r", value: (line) => elapsedOf(line.row), cell: (line) => clock(elapsedOf(line.row)) },
     ];

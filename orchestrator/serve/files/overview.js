@@ -2,11 +2,12 @@
 
 import { ago, clock, groupBy, h, moment, plural, table, words } from "./basic.js";
 import { countsOf, kindOf, link, now, openJob, rows, signOf, state } from "./app.js";
-import { curves, grouped, key, looks, timeline } from "./draw.js";
+import { curves, grouped, key, looks, reading, timeline } from "./draw.js";
 import { askOrErrors, ofRun } from "./server.js";
 import { actionButtons, overrideButton } from "./dialogs.js";
 
 const MOST_PANELS = 4;
+const MOST_NAMED = 12;
 const MOST_TOLD = 10;
 const MOST_GATES = 60;
 const SOON = ["RUNNING", "PENDING", "COMPLETING", "SUSPENDED"];
@@ -148,17 +149,30 @@ function someCurves(width) {
   const seen = new Set();
   const firsts = panels.filter(([, own]) => !seen.has(own[0].stage) && seen.add(own[0].stage));
   const chosen = [...firsts, ...panels.filter((one) => !firsts.includes(one))].slice(0, MOST_PANELS);
+  const drawn = chosen.map(([, own]) => [own[0], grouped(own, state.rows, look)]);
+  const shared = keyOf(look, drawn.flatMap(([, groups]) => groups));
   return [
-    h("h2", {}, "Curves", h("small", {}, "lines are means, bands the range over like jobs · ", h("a", { href: link({ part: "curves" }), "data-key": "all-curves" }, "all of them"))),
-    colours(look),
-    h("div", { class: "panels" }, chosen.map(([, own]) => curves(grouped(own, state.rows, look), { name: own[0].stage, detail: words(own[0].metric), width: wide }))),
+    h("h2", {}, "Curves", h("small", {}, `${reading(drawn.flatMap(([, groups]) => groups))} · `, h("a", { href: link({ part: "curves" }), "data-key": "all-curves" }, "all of them"))),
+    shared && key(shared),
+    h("div", { class: "panels" }, drawn.map(([first, groups]) => {
+      const own = shared || groups.length < 2 ? null : key(groups.slice(0, MOST_NAMED));
+      return h("div", {}, curves(groups, { name: first.stage, detail: words(first.metric), width: wide }), own);
+    })),
   ];
 }
 
-// What the colours of all curves mean.
-function colours(look) {
-  if (look.values.size < 2) return null;
-  return key([...look.values].slice(0, 12).map(([value, colour]) => ({ label: `${look.main} ${value}`, colour, dash: 0 })));
+// What colours and kinds of line mean in all panels; none where they do not mean the same in all.
+function keyOf(look, groups) {
+  if (look.values.size < 2 || look.values.size > MOST_NAMED) return null;
+  const named = [...look.values].map(([value, colour]) => ({ label: `${look.main} ${value}`, colour, dash: 0 }));
+  const kinds = new Map();
+  for (const one of groups) {
+    const rest = one.label.split(", ").filter((part) => !part.startsWith(`${look.main} `)).join(", ");
+    if (!rest) continue;
+    if (kinds.has(one.dash) && kinds.get(one.dash) !== rest) return null;
+    kinds.set(one.dash, rest);
+  }
+  return [...named, ...(kinds.size > 1 ? [...kinds].map(([dash, label]) => ({ label, colour: "n", dash })) : [])];
 }
 
 function gates() {

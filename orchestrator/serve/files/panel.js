@@ -88,7 +88,7 @@ function fill(row, values) {
     siblings(row),
     state.about.actions ? h("p", {}, actionButtons([row.job], [row]), canDecide(row) ? overrideButton(row.job) : null) : null,
     h("h3", {}, "Why"),
-    h("div", { class: "why" }, (values.why.errors ?? values.why.lines).map((line) => h("p", {}, line))),
+    h("div", { class: "why" }, (values.why.errors ?? values.why.lines).map(whyLine)),
     ...curvesOf(row, values.curves, width),
     ...resultsOf(values.results),
     h("h3", {}, "Log", row.attempt ? h("a", { href: address(ofRun(state.run, "log", { job: row.job, whole: "" })), target: "_blank", "data-key": "whole-log" }, "all of it") : null),
@@ -101,6 +101,14 @@ function fill(row, values) {
   panel.replaceChildren(...parts.filter(Boolean));
   panel.scrollTop = top;
   if (focused) panel.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+}
+
+// What a line is about stands out less than what it says, as on a terminal; indented lines stay so.
+function whyLine(line, place) {
+  const found = place && line.match(/^([a-z][a-z ]{2,40}): (.+)$/s);
+  if (found) return h("p", {}, h("span", { class: "soft" }, `${found[1]}: `), found[2]);
+  const inner = line.trimStart();
+  return h("p", { class: inner === line ? null : "in" }, inner);
 }
 
 const canDecide = (row) => row.state === "SKIPPED" || row.state === "WAITING";

@@ -2,7 +2,7 @@
 
 import { $, groupBy, h, nextSort, number, plural, sorted, table, words } from "./basic.js";
 import { go, hash, openJob, rows, state } from "./app.js";
-import { curves, grouped, key, looks, shownValue } from "./draw.js";
+import { curves, grouped, key, looks, reading, shownValue } from "./draw.js";
 import { address, ofRun } from "./server.js";
 
 const SHOWN = 200;
@@ -24,13 +24,15 @@ export function curvesPart({ width }) {
     select("curve-stage", "Stage", [["", "every stage"], ...stages.map((one) => [one, one])], stage, (value) => go({ stage: value }, false)),
     look.axes.length > 1 ? select("curve-by", "Colour", look.axes.map((one) => [one, `colour: ${one}`]), look.main, (value) => go({ by: value }, false)) : null,
     h("label", {}, h("input", { type: "checkbox", checked: apart, "data-key": "apart", onchange: (event) => go({ apart: event.target.checked ? "1" : null }, false) }), "each job"));
+  const read = [];
   const panels = [...groupBy(chosen, (one) => `${one.stage}\n${one.metric}`).values()].map((own) => {
     const groups = grouped(own, state.rows, look);
+    read.push(...groups);
     const { begun, drawn } = known.stages[own[0].stage];
     const detail = `${words(own[0].metric)}${drawn < begun ? `, ${drawn} of ${begun} jobs` : own.length > 1 ? `, ${plural(own.length, "job")}` : ""}`;
     return h("div", {}, curves(groups, { name: own[0].stage, detail, width: wide, apart }), groups.length > 1 || groups[0].label ? key(groups.slice(0, 24)) : null);
   });
-  return [tools, h("p", { class: "count" }, apart ? "each line is a job" : "lines are means over like jobs, bands from the least to the greatest"), h("div", { class: "panels" }, panels)];
+  return [tools, h("p", { class: "count" }, apart ? "each line is a job" : reading(read)), h("div", { class: "panels" }, panels)];
 }
 
 function select(name, label, options, value, change) {

@@ -21,6 +21,7 @@ from orchestrator.lifecycle.deaths.kinds import ADVICE, Kind
 from orchestrator.runs.record import FAILED, JobState, Record, Wait
 from orchestrator.runs.run import Run
 from orchestrator.views.held import reason_of
+from orchestrator.views.moments import joined
 from orchestrator.views.overview.signs import SIGNS, word_of
 from orchestrator.views.overview.stages import by_stage
 from orchestrator.views.tables.drawing import Screen, sentence
@@ -97,7 +98,7 @@ def failed_lines(run: Run, records: Sequence[Record], screen: Screen) -> Iterato
 def one_line(cause: Cause, screen: Screen) -> Text:
     """What the log says, cut at its end, and what to do if there is room for all of that."""
     line = cause.line or cause.advice
-    both = f"{line}; {cause.advice}" if cause.advice and cause.line else line
+    both = joined(f"{line}; {cause.advice}") if cause.advice and cause.line else line
     if screen.width is None:
         return Text(f"{INDENT}{both}")
     room = screen.width - len(INDENT)

@@ -28,6 +28,7 @@ def job_columns(
     now: float,
     metrics: Mapping[str, Mapping[str, float]],
     alone: bool = False,
+    first: str = "",
 ) -> list[Column]:
     """A row for each job.
 
@@ -35,6 +36,7 @@ def job_columns(
         metrics: By job its newest values.
         alone: Whether nothing stands below the table: then it holds the reasons of what failed,
             and bars of what runs.
+        first: A metric that is shown before the others.
     """
     known = [row(run, record, now) for record in records]
     # What follows the best of others has no axes of its own, and theirs say what it was made of.
@@ -44,9 +46,10 @@ def job_columns(
     states = column("state", Kind.STATE, map(state_text, records, known))
     pairs = zip(records, known, strict=True)
     texts = (why_text(run, record, values, now, alone) for record, values in pairs)
-    why = column("progress, or why", Kind.TEXT, texts, 3, floor=24)
+    why = column("progress, or why", Kind.TEXT, texts, 3, floor=16 if alone else 24)
     host = column("host", Kind.TEXT, (values["host"] or "" for values in known), 9)
-    failed = tuple("red" if record.state in FAILED else "" for record in records)
+    died = FAILED - {JobState.CANCELLED}
+    failed = tuple("red" if record.state in died else "" for record in records)
     return [
         replace(signs, styles=tuple(SIGNS[record.state].colour for record in records)),
         column("stage", Kind.KEY, (record.stage for record in records)),
@@ -54,8 +57,9 @@ def job_columns(
         replace(states, styles=tuple(map(loud, records, known))),
         column("time", Kind.NUMBER, (clock(one["elapsed_seconds"]) for one in known), 2),
         *([bar_column(known)] if alone else []),
-        replace(why, styles=failed),
-        *metric_columns(records, metrics),
+        # Metrics are short, and the whole reason stands elsewhere.
+        replace(why, styles=failed, yields=alone),
+        *metric_columns(records, metrics, first),
         column("id", Kind.WHOLE, (record.job_id or "" for record in records), 8),
         replace(host, of_some=True),
         column("known from", Kind.TEXT, map(origin_text, known), 7),
@@ -79,12 +83,13 @@ def axis_column(axis: str, points: Sequence[Mapping[str, Any]]) -> Column:
 
 
 def metric_columns(
-    records: Sequence[Record], metrics: Mapping[str, Mapping[str, float]]
+    records: Sequence[Record], metrics: Mapping[str, Mapping[str, float]], first: str = ""
 ) -> list[Column]:
     """A column for each metric; the value of a job that has not finished is no result, and dim."""
     dim = tuple("" if one.state is JobState.COMPLETED else "dim" for one in records)
     columns = []
-    for name in shown_metrics(metrics):
+    # Where there is no room, the last ones go.
+    for name in sorted(shown_metrics(metrics), key=lambda one: one != first):
         values = [metrics.get(record.name, {}).get(name) for record in records]
         columns.append(
             Column(

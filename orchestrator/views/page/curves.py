@@ -7,7 +7,7 @@ draws with the same axes and key.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from engines.shared.reporting.look import DASHES, Look, limits, tick_step, tick_text, ticks
@@ -23,6 +23,8 @@ NAMED = 12
 GREY = "var(--none)"
 FOLLOWED = 2
 """Curves of one label that the eye can follow; more are a mean and a band."""
+CROSS = 3
+"""Half the width of what marks an early end."""
 THICK, THIN, DOT = 2, 1.1, 5
 """Width of a mean and of a single line, and of a curve that is a single point."""
 VALUE_GAP, VALUE_LINE = 6, 4
@@ -51,6 +53,8 @@ class Curve:
     """Its arm; curves of one label look alike."""
     points: Sequence[tuple[float, float]]
     look: Look = FIRST
+    died: bool = False
+    """Whether it ended early: then it is no part of a mean."""
 
 
 Line = tuple[str, list[tuple[float, float]]]
@@ -59,11 +63,12 @@ Line = tuple[str, list[tuple[float, float]]]
 
 def plot(curves: Sequence[Curve], name: str) -> str:
     """Curves of one metric, a look for each label, with a key."""
-    lines = [(curve.label, thinned(curve.points)) for curve in curves if curve.points]
+    shown = [replace(curve, points=thinned(curve.points)) for curve in curves if curve.points]
+    lines = [(curve.label, list(curve.points)) for curve in shown]
     area = area_of(lines)
-    by_label: dict[str, list[list[tuple[float, float]]]] = {}
-    for label, points in lines:
-        by_label.setdefault(label, []).append(points)
+    by_label: dict[str, list[Curve]] = {}
+    for curve in shown:
+        by_label.setdefault(curve.label, []).append(curve)
     body = [*grid(area), *steps_axis(area)]
     if len(by_label) > NAMED:
         body += [line(area, points, GREY, "", THIN) for _, points in lines]
@@ -79,27 +84,38 @@ def plot(curves: Sequence[Curve], name: str) -> str:
     return svg(WIDTH, bottom + KEY_GAP, [*body, *entries], name)
 
 
-def together(area: Plot, members: Sequence[Sequence[tuple[float, float]]], look: Look) -> list[str]:
-    """The curves of one label: each a line, or of many their mean and what they span."""
-    shared = [dict(points) for points in members]
-    steps = sorted(set.intersection(*(set(points) for points in shared)))
+def together(area: Plot, members: Sequence[Curve], look: Look) -> list[str]:
+    """The curves of one label: each a line, or of many their mean and what they span. One that died
+    is a line of its own with a cross at its end, and so is what goes on beyond the mean."""
+    whole = [dict(one.points) for one in members if not one.died]
+    steps = sorted(set.intersection(*(set(points) for points in whole))) if whole else []
     dash = DASHES[look.line]
-    if len(members) <= FOLLOWED or len(steps) < 2:
+    drawn = [end_of(area, one, look) for one in members if one.died]
+    if len(whole) <= FOLLOWED or len(steps) < 2:
         width = THICK if len(members) == 1 else THIN
-        return [line(area, points, look.css, dash, width) for points in members]
-    values = [[points[step] for points in shared] for step in steps]
-    ends = [
-        *((step, max(at_step)) for step, at_step in zip(steps, values, strict=True)),
-        *reversed([(step, min(at_step)) for step, at_step in zip(steps, values, strict=True)]),
-    ]
-    corners = " ".join(f"{area.x(x):.1f} {area.y(y):.1f}" for x, y in ends)
-    means = [
-        (step, sum(at_step) / len(at_step)) for step, at_step in zip(steps, values, strict=True)
-    ]
+        return [line(area, one.points, look.css, dash, width) for one in members] + drawn
+    values = [(step, [points[step] for points in whole]) for step in steps]
+    upper = [(step, max(at_step)) for step, at_step in values]
+    lower = [(step, min(at_step)) for step, at_step in values]
+    corners = " ".join(f"{area.x(x):.1f} {area.y(y):.1f}" for x, y in [*upper, *reversed(lower)])
+    means = [(step, sum(at_step) / len(at_step)) for step, at_step in values]
+    beyond = [[point for point in points.items() if point[0] >= steps[-1]] for points in whole]
+    alone = [points for points in beyond if len(points) > 1]
+    alone += [list(one.points) for one in members if one.died]
     return [
         f'<polygon fill="{look.css}" opacity=".14" points="{corners}"/>',
         line(area, means, look.css, dash, THICK),
+        *(line(area, points, look.css, dash, THIN) for points in alone),
+        *drawn,
     ]
+
+
+def end_of(area: Plot, one: Curve, look: Look) -> str:
+    """A cross where a job ended early."""
+    at, value = one.points[-1]
+    x, y, wide = area.x(at), area.y(value), 2 * CROSS
+    arms = f"M{x - CROSS:.1f} {y - CROSS:.1f}l{wide} {wide}m-{wide} 0l{wide} -{wide}"
+    return f'<path class="cross" d="{arms}" fill="none" stroke="{look.css}" stroke-width="1.6"/>'
 
 
 def area_of(lines: Sequence[Line]) -> Plot:

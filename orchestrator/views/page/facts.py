@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from engines.contract.progress import read_progress
 from engines.shared.reporting.look import Look, colour_axis, looks_of
-from jobs.gates import number
 from jobs.ranking import Setting, without_seed
 from jobs.stages import job_name, literal
 from orchestrator.lifecycle.decided.ranking import (
@@ -38,6 +37,7 @@ from orchestrator.views.overview.causes import Cause, Parts, cause_of
 from orchestrator.views.overview.jobs import job_columns
 from orchestrator.views.overview.metrics import newest_metrics
 from orchestrator.views.overview.stages import stage_columns
+from orchestrator.views.pace import findings_among
 from orchestrator.views.page.curves import Curve
 from orchestrator.views.page.findings import Found, reports, settings
 from orchestrator.views.page.graph import StageBox
@@ -45,10 +45,20 @@ from orchestrator.views.page.svg import STOPPED
 from orchestrator.views.page.sweep import Colours
 from orchestrator.views.page.timeline import Bar
 from orchestrator.views.status import clock
-from orchestrator.views.tables.columns import Column
+from orchestrator.views.tables.columns import Column, numbers
 from orchestrator.views.tables.folding import values_of
 
-CURVE_METRICS = ("validation_reward_mean", "validation_accuracy", "train_reward_mean", "loss")
+CURVE_METRICS = (
+    "validation_reward_mean",
+    "validation_accuracy",
+    "validation_exact_match",
+    "validation_loss",
+    "validation_cross_entropy",
+    "unique_valid",
+    "train_reward_mean",
+    "loss",
+    "cross_entropy",
+)
 """The first two of these that a job's progress reports are drawn. A metric of a new engine is added
 here too; what each means stands in ``engines/contract/metrics.py``. Those that a stage names under
 ``metrics`` and says which values are better of come before them."""
@@ -146,12 +156,13 @@ def setting_rows(settings: Sequence[Setting], axes: Sequence[str]) -> list[list[
     """The table of settings: mean, values of the axes on which they differ, n, spread, which is
     best."""
     lines = []
-    for rank, one in enumerate(settings[:SETTINGS_LISTED]):
+    listed = settings[:SETTINGS_LISTED]
+    means, spreads = numbers([one.mean for one in listed]), numbers([one.spread for one in listed])
+    for rank, one in enumerate(listed):
         mark = "best" if rank == 0 and one.values else ""
         values = [literal(one.axes[axis]) if axis in one.axes else "" for axis in axes]
-        mean = "no value" if one.mean is None else number(one.mean)
-        spread = "" if one.spread is None else number(one.spread)
-        lines.append([mean, *values, str(len(one.values)), spread, mark])
+        mean = means[rank] or "no value"
+        lines.append([mean, *values, str(len(one.values)), spreads[rank], mark])
     return lines
 
 
@@ -184,7 +195,8 @@ def read_curves(run: Run, records: Sequence[Record]) -> dict[tuple[str, str], li
             label = ", ".join(words) or stage
             look = looks.get(job_name("", axes), Look(0))
             for metric, points in job_curves(run, record):
-                curve = Curve(label=label, points=points, look=look)
+                died = record.state in FAILED
+                curve = Curve(label=label, points=points, look=look, died=died)
                 curves.setdefault((stage, metric), []).append(curve)
     return curves
 
@@ -239,7 +251,7 @@ def job_curves(run: Run, record: Record) -> list[tuple[str, list[tuple[float, fl
     named = [name for name in run.plan.named_metrics(record.stage) if name in names]
     reported = list(dict.fromkeys([*named, *known]))
     if not reported and run.by_name[record.name].engine is None:
-        reported = list(names)
+        reported = findings_among(names)
     curves = []
     for metric in reported[: WITH_NAMED_ONES if named else DRAWN_METRICS]:
         points = []

@@ -209,6 +209,8 @@ def curve_section(facts: Facts) -> str:
         drawing = plot(curves, caption)
         figures.append(figure(drawing, caption))
     read = f"{MEANS} bands what more than {FOLLOWED} seeds span"
+    if any(curve.died for curves in facts.curves.values() for curve in curves):
+        read += "; × where a job ended early, which is in no mean"
     return f'<h2>Curves</h2><p class="read">{read}</p><div class="plots">{"".join(figures)}</div>'
 
 

@@ -32,7 +32,7 @@ PAGE_STYLE = (
     ".left td:nth-child(2){white-space:nowrap}\n"
     ".cells td,.cells th{text-align:left;vertical-align:top}"
     ".cells .number{text-align:right}"
-    ".cells .text{white-space:normal;min-width:12rem;overflow-wrap:anywhere}"
+    ".cells .text{white-space:normal;min-width:min(26rem,40vw);overflow-wrap:anywhere}"
     ".cells table{width:auto}.cells td,.cells th{padding-right:1.1rem}\n"
     ".settings td,.settings th{text-align:right}.settings td:last-child{text-align:left}\n"
     ".key span{margin-right:1.2rem;white-space:nowrap;display:inline-block}\n"

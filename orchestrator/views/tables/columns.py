@@ -70,6 +70,9 @@ class Column:
     """How each cell is drawn, in rich's words; empty: plainly."""
     of_some: bool = False
     """Whether a value that all rows share which have one is said once, too."""
+    yields: bool = False
+    """Whether TEXT is cut before anything else is shortened or left out; it grows again into the
+    room that is left in the end."""
     limit: int | None = None
     """The width that PROSE is broken to; None: as wide as its longest cell."""
 

@@ -10,7 +10,7 @@ keys differ as they are printed. The steps:
 1. Columns that are empty everywhere go, and a value that all rows share is said once; never a
    measured number.
 2. Words that all values of an axis share are said once.
-3. Columns of priority 8 and more go, those of the greatest first.
+3. Columns of priority 8 and more go, those of the greatest first. Text that yields is cut.
 4. The shorter spellings, the least important column first.
 5. Of the least important column: its text is cut at a word's end, then it goes if its priority is
    5 or more.
@@ -79,7 +79,7 @@ def fitted(columns: Sequence[Column], width: int | None) -> Fitted:
     whole = now
     for step in HARD:
         now = as_far_as_needed(step, now, width)
-    return now if now.width <= width else replace(whole, stacked=True)
+    return grown(now, whole, width) if now.width <= width else replace(whole, stacked=True)
 
 
 def as_far_as_needed(step: Step, now: Fitted, width: int) -> Fitted:
@@ -159,6 +159,25 @@ def with_short(table: Fitted, _width: int) -> Iterator[Fitted]:
             yield table
 
 
+def with_yielding(table: Fitted, width: int) -> Iterator[Fitted]:
+    """Text that makes room for the other columns."""
+    for column in table.columns:
+        if column.yields:
+            room = max(column.floor, column.content - (table.width - width))
+            table = table.changed(column, narrowed(column, room))
+            yield table
+
+
+def grown(table: Fitted, whole: Fitted, width: int) -> Fitted:
+    """With as much of the text that yields as there is room for: columns may have gone since."""
+    for column in table.columns:
+        if column.yields:
+            (before,) = (one for one in whole.columns if one.name == column.name)
+            room = column.content + width - table.width
+            table = table.changed(column, narrowed(before, room))
+    return table
+
+
 def with_cut_text(table: Fitted, width: int) -> Iterator[Fitted]:
     """Text cut down to the floor of its column, then without the column."""
     for column in by_priority(table):
@@ -197,7 +216,7 @@ def with_cut_keys(table: Fitted, width: int) -> Iterator[Fitted]:
 
 
 GENTLE: tuple[Step, ...] = (with_shared_words, without_early)
-HARD: tuple[Step, ...] = (with_short, with_cut_text, with_cut_keys)
+HARD: tuple[Step, ...] = (with_yielding, with_short, with_cut_text, with_cut_keys)
 """In their order. Where even the hard ones do not help, none of those is taken."""
 
 

@@ -26,13 +26,14 @@ from orchestrator.errors import OrchError
 from orchestrator.lifecycle.interventions import cancel
 from orchestrator.lifecycle.refresh import look
 from orchestrator.lifecycle.retry import retry_from_here
-from orchestrator.node.system import tail
 from orchestrator.runs.lookup import open_run
 from orchestrator.runs.record import FAILED, Record
 from orchestrator.runs.run import Run
+from orchestrator.views.overview.metrics import heading as metric_words
 from orchestrator.views.overview.metrics import newest_metrics, shown_metrics
 from orchestrator.views.overview.summary import WHOLE_JOBS
 from orchestrator.views.pace import last_progress
+from orchestrator.views.watch.below import log_lines, why_text
 from orchestrator.views.watch.ending import pause_of
 from orchestrator.views.watch.rows import (
     STATES,
@@ -47,7 +48,6 @@ from orchestrator.views.watch.rows import (
 from orchestrator.views.watch.screens import Question, Runs
 from orchestrator.views.watch.sparks import spark_lines
 from orchestrator.views.watch.stage_line import stage_line
-from orchestrator.views.why import why
 
 LEAST_SECONDS = 5.0
 """Between two polls that a person asks for."""
@@ -173,7 +173,8 @@ class Watch(App[None]):
         if self.sorting is not None:
             wanted = by_metric(wanted, self.metrics, *self.sorting)
         room = max(LEAST_ROOM, self.size.width - MARGIN)
-        made = table_of(self.run_shown, wanted, now, self.metrics, room)
+        by = self.sorting[0] if self.sorting else ""
+        made = table_of(self.run_shown, wanted, now, self.metrics, room, by)
         # The same jobs in the same order: changing their cells keeps the cursor and the scroll
         # position.
         same_rows = [str(key.value) for key in self.table.rows] == list(made.rows)
@@ -224,7 +225,7 @@ class Watch(App[None]):
         told = [self.drawn.notes] if self.drawn.notes else []
         if self.sorting is not None:
             name, falls = self.sorting
-            told.append(f"by {name}, the {'greatest' if falls else 'least'} first")
+            told.append(f"by {metric_words(name)}, the {'greatest' if falls else 'least'} first")
         lines += [Text("; ".join(told), style="dim")] if told else []
         self.head.update(Text("\n").join(lines))
 
@@ -237,25 +238,18 @@ class Watch(App[None]):
             self.sparks.update(Text(""))
             return
         progress = last_progress(self.run_shown.out_folder(job)) if job.attempt else []
-        self.sparks.update(Text("\n").join(spark_lines(progress, self.size.width - MARGIN)))
+        named = self.run_shown.plan.named_metrics(job.stage)
+        sparks = spark_lines(progress, self.size.width - MARGIN, named)
+        self.sparks.update(Text("\n").join(sparks))
         self.sparks.display = bool(progress)
         room = max(pane.size.height, 1)
         if self.explains:
             self.title_line.update(Text(f"why: {job.name}"))
-            lines = why(self.run_shown, job, self.records)
-            pane.update(Text("\n".join(lines[:room])))
+            width = pane.size.width
+            pane.update(why_text(self.run_shown, job, self.records, width, room))
         else:
             self.title_line.update(Text(f"log: {job.name}"))
-            pane.update(log_text(self.log_lines(job)[-room:], pane.size.width))
-
-    def log_lines(self, job: Record) -> list[str]:
-        """The end of a job's log, or why there is none."""
-        if job.attempt:
-            lines = [line.decode(errors="replace") for line in tail(self.run_shown.log(job))]
-            if lines:
-                return lines
-        reason = f": {job.reason}" if job.reason else ""
-        return [f"{job.state}, no log yet{reason}"]
+            pane.update(log_text(log_lines(self.run_shown, job)[-room:], pane.size.width))
 
     @on(DataTable.RowHighlighted)
     def moved(self) -> None:

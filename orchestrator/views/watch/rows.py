@@ -102,9 +102,11 @@ def table_of(
     now: float,
     metrics: Mapping[str, Mapping[str, float]],
     width: int,
+    first: str = "",
 ) -> Jobs:
-    """The jobs as cells: what tells them apart is never cut, and the rest has what room is left."""
-    table = fitted(job_columns(run, records, now, metrics, alone=True), width)
+    """The jobs as cells: what tells them apart is never cut, and the rest has what room is left;
+    ``first``: the metric that is shown as long as one is."""
+    table = fitted(job_columns(run, records, now, metrics, alone=True, first=first), width)
     lines = max((len(one.heading) for one in table.columns), default=1)
     heads = []
     for one in table.columns:

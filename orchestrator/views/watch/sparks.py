@@ -12,6 +12,7 @@ from typing import Any
 from rich.text import Text
 
 from orchestrator.views.overview.metrics import heading
+from orchestrator.views.pace import in_order
 from orchestrator.views.tables.columns import numbers
 from orchestrator.views.tables.folding import range_text
 
@@ -22,16 +23,19 @@ LONGEST = 60
 """Bars of a line; of more values each bar is a mean."""
 ROOM = 45
 """Columns beside the bars: name, newest value, range."""
-PROGRESS_ALONE = ("seconds_left", "done")
+PROGRESS_ALONE = ("done", "scored", "tokens_per_second")
 """What progress counts, and is no metric."""
 
 
-def spark_lines(lines: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
-    """A line for each of the first metrics that progress reports.
+def spark_lines(
+    lines: Sequence[Mapping[str, Any]], width: int, named: Sequence[str] = ()
+) -> list[Text]:
+    """A line for each of the metrics of progress that say most.
 
     Args:
         lines: Of progress.jsonl, the newest last.
         width: Of the terminal.
+        named: Metrics that the stage names.
     """
     series: dict[str, list[float]] = {}
     for line in lines:
@@ -42,7 +46,7 @@ def spark_lines(lines: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
                 and math.isfinite(value)
             ):
                 series.setdefault(name, []).append(float(value))
-    names = list(series)[:MOST]
+    names = in_order(series, named)[:MOST]
     longest = max(map(len, map(heading, names)), default=0)
     shown = []
     for name in names:

@@ -10,15 +10,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.cli import SMALL, describe, launch, orch, states, the_run, until
+from tests.support.private_sshd import missing, started
 from tests.support.serving import Served, served
 
 pytestmark = pytest.mark.browser
@@ -276,3 +280,120 @@ def test_the_address_of_the_run_and_the_list_lead_to_other_runs(
     assert re.search(r"run=trial%2Ffull-", page.url)
     tab.is_whole()
     tab.context.close()
+
+
+DIES = """
+import sys, orch
+width, seed = map(int, sys.argv[1:])
+# More steps than a curve has points, so that each seed is thinned to steps of its own.
+for step in range(1, 1001):
+    orch.progress(step, 1000, score=width + seed + (step * (seed + 3)) % 7 / 10)
+    if (width, seed) == (8, 2) and step == 400:
+        raise SystemExit("RuntimeError: it ends here")
+orch.result("score", width)
+"""
+
+
+def test_a_job_that_died_is_a_line_of_its_own_and_does_not_end_the_mean(
+    browser: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "dies.py").write_text(DIES)
+    stages = f"""
+  train: {{command: "{sys.executable} dies.py {{width}} {{seed}}",
+          matrix: {{lr: [1, 2], width: [4, 8], seed: [0, 1, 2]}}, {SMALL}}}
+"""
+    assert launch(tmp_path, stages).returncode == 1
+    with served(tmp_path) as server:
+        tab = Tab(browser, server)
+        page = tab.open(part="overview")
+        wait(page, "document.body.innerText.includes('× where jobs ended early')")
+        drawn = page.eval_on_selector_all(
+            "figure path.line",
+            "list => list.map(one => [one.getAttribute('class'), one.getAttribute('d')])",
+        )
+        lines = [(kind, d) for kind, d in drawn if "L" in d]
+        means = [d for kind, d in lines if "thin" not in kind]
+        apart = [d for kind, d in lines if "thin" in kind]
+        assert (len(means), len(apart), len(drawn) - len(lines)) == (4, 2, 2)
+        ends = [float(d.rpartition("L")[2].split()[0]) for d in means]
+        assert len(set(ends)) == 1
+        assert all(float(d.rpartition("L")[2].split()[0]) < ends[0] / 2 for d in apart)
+        # A mean of thinned curves has more than the few steps that they happen to share.
+        assert min(d.count("L") for d in means) > 250
+        # The colours are of one axis, the kinds of line of the other, and both are named.
+        key = page.inner_text("ul.key").split("\n")
+        assert key == ["lr 1", "lr 2", "width 4", "width 8"]
+        tab.is_whole()
+        tab.context.close()
+
+
+@contextmanager
+def tunnel(folder: Path, port: int) -> Iterator[int]:
+    """The command that `orch serve` prints, to a real ssh server, with another port at this end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        near: int = free.getsockname()[1]
+    with started(folder) as sshd:
+        words = ["-N", "-o", "ExitOnForwardFailure=yes", "-L", f"{near}:127.0.0.1:{port}", "gpu"]
+        made = subprocess.Popen([f"{sshd.path.rstrip(':')}/ssh", *words])
+        try:
+            deadline = time.monotonic() + 60
+            while socket.socket().connect_ex(("127.0.0.1", near)):
+                assert made.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            yield near
+        finally:
+            made.terminate()
+            made.wait(timeout=30)
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing() or "there")
+def test_through_a_tunnel_a_person_cancels_retries_and_decides(
+    browser: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "ssh").mkdir()
+    stages = f"""
+  first: {{command: "true", metrics: {{accuracy: {{better: higher}}}}, {SMALL}}}
+  long: {{command: "sleep 600", matrix: {{n: [1, 2]}}, {SMALL}}}
+  gated: {{command: "echo gated", when: {{metric: accuracy, of: first, at_least: 0.9}}, {SMALL}}}
+"""
+    described = describe(tmp_path, stages)
+    assert orch(tmp_path, "launch", described, "--cluster", "local").returncode == 0
+    with (
+        served(tmp_path, "--allow-actions") as far,
+        tunnel(tmp_path / "ssh", far.port) as port,
+    ):
+        near = Served(far.url.replace(f":{far.port}/", f":{port}/"), far.process)
+        tab = Tab(browser, near, 420)
+        page = tab.open(job="long/n=1")
+        page.click("#panel [data-key=cancel]")
+        # Back does nothing.
+        page.click("dialog button:has-text('Back')")
+        wait(page, "!document.querySelector('dialog').open")
+        page.click("#panel [data-key=cancel]")
+        page.click("#sure")
+        wait(page, "document.querySelector('dialog').innerText.includes('cancelled long/n=1')")
+        page.click("#done")
+        wait(page, "document.querySelector('#panel').innerText.includes('– stopped')")
+        page.click("#panel [data-key=retry]")
+        assert "Submit long/n=1 again?" in page.inner_text("dialog")
+        page.click("#sure")
+        wait(page, "document.querySelector('dialog h2')?.innerText == 'Done'")
+        page.click("#done")
+        wait(page, "/queued|running/.test(document.querySelector('#panel').innerText)")
+
+        page = tab.open(job="gated")
+        page.click("#panel [data-key=override-gated]")
+        page.click("#let-run")
+        wait(page, "document.querySelector('dialog').innerText.includes('needs a reason')")
+        page.click("#done")
+        page.click("#panel [data-key=override-gated]")
+        page.fill("#reason", "<b>seen</b> enough")
+        page.click("#let-run")
+        wait(page, "document.querySelector('dialog h2')?.innerText == 'Done'")
+        page.click("#done")
+        wait(page, "document.querySelector('#panel .why').innerText.includes('<b>seen</b> enough')")
+        tab.is_whole()
+        tab.context.close()
+    assert orch(tmp_path, "cancel").returncode == 0

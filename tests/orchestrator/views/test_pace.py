@@ -20,6 +20,7 @@ from orchestrator.views.overview.summary import status_lines
 from orchestrator.views.pace import (
     STALLED_SECONDS,
     WARNING_SECONDS,
+    in_order,
     last_line,
     pace,
     requeues,
@@ -212,3 +213,17 @@ def test_the_metrics_that_a_stage_names_are_shown_before_known_ones() -> None:
         "a",
         "b",
     ]
+
+
+def test_how_long_it_took_and_what_was_set_are_no_metrics_unless_a_stage_names_them() -> None:
+    # As the line of a validation, and one that a Trainer of Hugging Face writes.
+    validation = {"validation_cross_entropy": 2.5, "unique_valid": 1.5, "seconds_evaluate": 3.0}
+    assert list(worth_showing({"metrics": validation})) == [
+        "validation_cross_entropy",
+        "unique_valid",
+    ]
+    own = {"epoch": 1.0, "learning_rate": 1e-4, "train_steps_per_second": 9.0, "f1": 0.5}
+    assert worth_showing({"metrics": own}) == {"f1": 0.5}
+    assert list(worth_showing({"metrics": own}, ("learning_rate",))) == ["learning_rate"]
+    assert worth_showing({"metrics": {"seconds": 3.0}}) == {}
+    assert in_order({**own, "loss": 1.0}, ("epoch",)) == ["epoch", "loss", "f1"]

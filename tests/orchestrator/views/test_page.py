@@ -138,6 +138,28 @@ def test_every_drawing_is_well_formed_whatever_it_shows() -> None:
     assert svgs(plot([Curve(label="flat", points=[(0.0, 0.0)])], "loss"))
 
 
+def test_a_job_that_died_does_not_cut_the_mean_of_the_others_short() -> None:
+    def curve(last: int, died: bool = False) -> Curve:
+        return Curve(label="a", points=[(float(x), 1.0) for x in range(last + 1)], died=died)
+
+    def ends(drawn: str) -> list[float]:
+        return sorted(
+            float(points.split()[-2]) for points in re.findall(r' points="(.*?)"/>', drawn)
+        )
+
+    whole = plot([curve(40), curve(40), curve(40)], "loss")
+    (_, right) = ends(whole)
+    cut = plot([curve(40), curve(40), curve(40), curve(10, died=True)], "loss")
+    # The band, the mean, and the one that died by itself.
+    assert ends(cut)[-1] == right
+    assert len(ends(cut)) == 3
+    assert (whole.count("cross"), cut.count("cross")) == (0, 1)
+    # What one has beyond the others is a line of its own.
+    going = plot([curve(40), curve(20), curve(20)], "loss")
+    assert len(ends(going)) == 3
+    assert ends(going)[-1] == right
+
+
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.sets(st.integers(0, 7)), min_size=1, max_size=8))
 def test_stages_stand_right_of_what_they_need_and_no_arrow_says_what_a_longer_way_says(

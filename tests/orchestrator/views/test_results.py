@@ -6,7 +6,8 @@ import pytest
 
 from engines.contract.results import Row
 from engines.contract.tidy import Tidy
-from orchestrator.views.results import results_lines
+from jobs.ranking import Tried, ranked
+from orchestrator.views.results import best_lines, results_lines
 from orchestrator.views.tables.drawing import Screen
 from tests.support.screens import matches, plain
 
@@ -82,3 +83,18 @@ def test_a_pipe_gets_each_value_and_the_reason_of_each_that_is_missing():
 
 def test_a_run_without_results_says_so():
     assert plain(results_lines("a/b", [], Screen(80))) == "a/b  0 results of 0 jobs, 0 metrics\n"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_best_settings_stand_with_like_decimals_and_what_is_missing(width: int) -> None:
+    values = {(0.0001, 256): 0.0308, (0.0001, 1024): 0.0899, (0.01, 256): 0.2018}
+    tried = []
+    for (rate, wide), value in values.items():
+        for seed in (0, 1, 2):
+            axes = {"lr": rate, "width": wide, "seed": seed}
+            missing = (rate, wide, seed) == (0.01, 256, 2)
+            why = "FAILED: NaN: loss is nan at step 7" if missing else ""
+            found = None if missing else value * (1 + seed / 7)
+            tried.append(Tried(job=f"train/{seed}", axes=axes, value=found, why=why))
+    lines = best_lines("train", "accuracy", ranked(tried, True), Screen(width))
+    matches(f"results-best-{width}", lines, width)

@@ -20,6 +20,7 @@ from orchestrator.runs.lookup import open_run
 from orchestrator.runs.record import JobState, Record, Wait
 from orchestrator.runs.run import Run
 from orchestrator.views.watch.app import Watch
+from orchestrator.views.watch.below import why_text
 from orchestrator.views.watch.ending import over, settling
 from orchestrator.views.watch.rows import (
     MOST_LINES,
@@ -277,6 +278,38 @@ def test_jobs_in_the_order_of_a_metric(tmp_path: Path) -> None:
     assert by_metric(records[:3], metrics, "loss", True) == [first, third, second]
 
 
+def test_on_a_narrow_screen_the_metric_that_sorts_is_shown_and_reasons_make_room(
+    tmp_path: Path,
+) -> None:
+    run, records = sweep(tmp_path)
+    failed = replace(records[0], state=JobState.FAILED, reason="a reason of so many words " * 4)
+    metrics = {one.name: {"first_metric": 0.5, "second_metric": 0.25} for one in records[1:]}
+
+    def heads(width: int, by: str) -> list[str]:
+        table = table_of(run, [failed, *records[1:]], 0.0, metrics, width, by)
+        assert sum(head[1] + 2 for head in table.heads) - 2 <= width
+        shown = [" ".join(head[0].split()) for head in table.heads]
+        return [name for name in shown if "metric" in name]
+
+    assert heads(117, "") == ["first metric", "second metric"]
+    assert heads(57, "second_metric") == ["second metric"]
+    assert heads(57, "first_metric") == ["first metric"]
+
+
+def test_why_a_job_stands_where_it_does_fits_the_screen(tmp_path: Path) -> None:
+    run, records = sweep(tmp_path)
+    words = "a reason of so many words that it takes several lines of a screen " * 3
+    failed = replace(records[-1], state=JobState.FAILED, reason=words.strip(), attempt=1)
+    records[-1] = failed
+    whole = why_text(run, failed, records, 76, 40).plain.splitlines()
+    assert whole[0].startswith(f"✗ {failed.name} is FAILED")
+    assert " ".join(" ".join(whole).split()).count(words.split("that")[0].strip()) == 3
+    assert [line for line in whole if "words" in line and len(line) > 76] == []
+    cut = why_text(run, failed, records, 76, 3).plain.splitlines()
+    assert cut[:2] == whole[:2]
+    assert cut[2] == f"{len(whole) - 2} more lines: orch why {failed.name}"
+
+
 def test_a_course_of_values_as_bars() -> None:
     assert spark([0, 7], 10) == "▁█"
     assert spark(list(range(8)), 8) == "▁▂▃▄▅▆▇█"
@@ -288,7 +321,7 @@ def test_a_course_of_values_as_bars() -> None:
 
 def test_the_metrics_of_the_chosen_job_with_newest_value_and_range() -> None:
     lines = [
-        {"metrics": {"train_reward_mean": k / 8, "seconds_left": 3.0, "loss": math.nan}}
+        {"metrics": {"epoch": k, "train_reward_mean": k / 8, "seconds_left": 3.0, "loss": math.nan}}
         for k in range(9)
     ]
     (text,) = spark_lines(lines, 78)

@@ -155,3 +155,26 @@ def test_colours_can_be_told_apart_by_the_colour_blind_and_from_the_ground():
         assert all(contrast(colour, ground) > 3 for colour in colours)
         # Words are written in these, so they have to be read.
         assert all(contrast(pair[scheme], ground) >= 4.5 for pair in STATES.values())
+
+
+class Counted(str):
+    """A value that counts how often it is compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Counted.compared += 1
+        return str.__eq__(self, str(other))
+
+    __hash__ = str.__hash__
+
+
+def test_thousands_of_settings_are_not_compared_each_with_each():
+    values = [Counted(f"v{number}") for number in range(2000)]
+    settings = [{"arm": value, "seed": seed} for value in values for seed in (0, 1)]
+    looks = looks_of(settings, first=["v7", "none of them"])
+    assert Counted.compared < 20 * len(settings)
+    # The baseline has the first colour still.
+    assert (looks[14].colour, looks[14].line) == (looks[15].colour, looks[15].line)
+    few = looks_of(settings[:20], first=["v7", "none of them"])
+    assert few[14] == Look(0)

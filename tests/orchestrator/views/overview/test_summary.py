@@ -125,7 +125,7 @@ def test_a_pipe_has_a_line_for_each_job_with_all_its_keys_and_whole_reasons(tmp_
         ["train", "0.0001", "256", "1"],
     ]
     assert len(jobs) == 24
-    assert "of which 1.06 GiB is free.; smaller micro-batches" in text
+    assert "of which 1.06 GiB is free; smaller micro-batches" in text
     assert "…" not in text
 
 

@@ -40,8 +40,16 @@ def tables(draw_) -> list[Column]:
         of = NUMBER if kind is Kind.NUMBER else SENTENCE
         priority = draw_(st.integers(1, 9))
         floor = draw_(st.integers(8, 20))
+        yields = kind is Kind.TEXT and draw_(st.booleans())
         columns.append(
-            Column(name=f"c{number}", kind=kind, cells=cells(of), priority=priority, floor=floor)
+            Column(
+                name=f"c{number}",
+                kind=kind,
+                cells=cells(of),
+                priority=priority,
+                floor=floor,
+                yields=yields,
+            )
         )
     return columns
 
@@ -231,3 +239,18 @@ def test_jobs_of_a_stage_in_words():
     assert (common_text(grid[1:2], grid), are_all(grid[1:2], grid)) == ("lr 0.1, seed 1", True)
     assert (common_text(grid[:2], grid), are_all(grid[:2], grid)) == ("lr 0.1, seed 0, 1", True)
     assert (common_text(grid[1:5], grid), are_all(grid[1:5], grid)) == ("", False)
+
+
+def test_text_that_yields_makes_room_and_takes_what_is_left():
+    reason = "CUDA out of memory. Tried to allocate 2.00 GiB and there is less"
+    columns = [
+        Column(name="stage", kind=Kind.KEY, cells=("train", "test")),
+        Column(name="why", kind=Kind.TEXT, cells=(reason, ""), priority=3, floor=12, yields=True),
+        Column(name="loss", kind=Kind.NUMBER, cells=("0.5", "0.25"), priority=6),
+    ]
+    at = {width: [one.name for one in fitted(columns, width).columns] for width in (80, 40, 22)}
+    assert at == {80: ["stage", "why", "loss"], 40: ["stage", "why", "loss"], 22: ["stage", "why"]}
+    assert fitted(columns, 80).columns[1].cells[0] == reason
+    assert fitted(columns, 40).columns[1].cells[0] == "CUDA out of memory. Tried…"
+    # The column of numbers has gone, and the text has its room.
+    assert fitted(columns, 22).columns[1].cells[0] == "CUDA out of…"
