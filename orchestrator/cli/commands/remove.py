@@ -11,6 +11,7 @@ from orchestrator.cli.arguments import AsJson, DryRun, TakenRun
 from orchestrator.cli.shared import print_taken
 from orchestrator.errors import RunError
 from orchestrator.runs.lookup import find_run
+from orchestrator.views.busy.line import busy
 
 
 def remove(
@@ -40,5 +41,6 @@ def remove(
     if not yes:
         print_taken(found, would, dry_run=True, as_json=False)
         typer.confirm("remove it for good?", abort=True)
-    taken = orchestrator.storage.taking.remove(found, checkpoints)
+    with busy(f"removing {found.name}", not as_json):
+        taken = orchestrator.storage.taking.remove(found, checkpoints)
     print_taken(found, taken, dry_run=False, as_json=as_json)

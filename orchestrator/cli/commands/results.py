@@ -13,6 +13,7 @@ from orchestrator.api.json_documents import results_document, reused_jobs
 from orchestrator.cli.arguments import AsJson, JobsOfRun, OnlyJobs, Wide
 from orchestrator.cli.json_output import print_json
 from orchestrator.runs.lookup import find_target
+from orchestrator.views.busy.line import busy
 
 if TYPE_CHECKING:
     from engines.contract.tidy import Tidy
@@ -53,7 +54,8 @@ def results(
     if best is not None:
         print_best(found, best, jobs, as_json)
         return
-    lines, unfinished, problems = gather(found, jobs, metric)
+    with busy(f"reading {found.name}", not as_json):
+        lines, unfinished, problems = gather(found, jobs, metric)
     for path in filter(None, (csv, parquet)):
         write_table(path, lines, parquet=path == parquet)
         print(f"{len(lines)} rows: {path}", file=sys.stderr)
