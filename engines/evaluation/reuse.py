@@ -95,7 +95,7 @@ def take_over(
             count = copy_model(other, model, inputs, facts)
             if count:
                 said.append(
-                    f"{model.name}: {count} samples were taken over from {folder}: the "
+                    f"{model.name}: {count} samples were reused from {folder}: the "
                     "same weights, files and settings"
                 )
                 # After each model: a kill in between must not lose the note of what was copied.

@@ -159,7 +159,7 @@ def note_override(
     say. With the lock held."""
     if not reason.strip():
         raise RunError(
-            "an override needs a reason: --reason TEXT says why to whoever reads the run later"
+            "an override needs a reason: --reason TEXT says why, for those who read the run later"
         )
     by_name, wanted = {record.name: record for record in records}, sorted(set(names))
     said = []

@@ -235,7 +235,7 @@ def adopt(evolution: Evolution, run: Run, config: dict[str, Any], tell: Tell) ->
         if names:
             tell(
                 f"{job.name} of the run has scored {', '.join(names)} with the "
-                "same settings: taken over, not scored again"
+                "same settings: reused, not scored again"
             )
 
 

@@ -48,6 +48,7 @@ def read_problems(
     path: Path,
     check: Callable[[Problem], None] = check_gold,
     scorer: str | None = None,
+    task: str = "",
 ) -> list[Problem]:
     """Problems of a parquet file, of one of ``KNOWN_FILES`` or of a user's own JSON lines
     (``own_rows.py``), each with a right answer.
@@ -56,6 +57,7 @@ def read_problems(
         path: The file.
         check: Raises ValueError for a problem that cannot be used: that has no right answer.
         scorer: Who judges the problems, if not the scorer of their data source.
+        task: The data source of a user's rows that name none; "": as the file is called.
 
     Raises:
         ConfigError: The file is none of these, is damaged, has no problem, or has rows that cannot
@@ -72,7 +74,7 @@ def read_problems(
         lines = counted(f"reading {path.name}", read_lines(path))
         problems = usable(path, lines, lambda row: reader([of_names(row)]), check, scorer)
     elif path.name.endswith(ENDINGS):
-        source = source_of(path)
+        source = task or source_of(path)
         lines = counted(f"reading {path.name}", read_lines(path))
         problems = usable(path, lines, lambda row: [of_json(of_names(row), source)], check, scorer)
     else:

@@ -40,7 +40,7 @@ def archive(
     as_json: AsJson = False,
 ) -> None:
     """Put a run into one tar file, and remove its folder once every byte was read back; or show
-    what such a file holds. What runs, or is needed by another run, stays: then the exit code is
+    what such a file contains. What runs, or is needed by another run, stays: then the exit code is
     2."""
     # Late, because the shell imports this module for every TAB after the command's name.
     import orchestrator.storage.archive as storage

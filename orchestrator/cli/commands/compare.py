@@ -48,7 +48,7 @@ Gates = Annotated[
     list[str] | None,
     typer.Option(
         "--fail-if",
-        help="A gate: exit code 3 if this holds, as in 'domain=math "
+        help="A gate: exit code 3 if this is true, as in 'domain=math "
         "difference<-0.02' or 'accuracy<0.5'. May be repeated.",
     ),
 ]

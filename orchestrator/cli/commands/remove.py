@@ -36,7 +36,7 @@ def remove(
         return
     if not yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise RunError(
-            f"{found.name}: it would be gone for good; look with --dry-run, then say --yes"
+            f"{found.name}: it would be gone for good; check with --dry-run, then repeat with --yes"
         )
     if not yes:
         print_taken(found, would, dry_run=True, as_json=False)

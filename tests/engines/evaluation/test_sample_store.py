@@ -238,7 +238,7 @@ def test_samples_of_the_same_weights_files_and_settings_are_taken_over_and_other
     said, done = taken("here")
     assert done == 3
     assert said == [
-        f"epoch-1: 3 samples were taken over from {tmp_path / 'there'}: the same weights, "
+        f"epoch-1: 3 samples were reused from {tmp_path / 'there'}: the same weights, "
         "files and settings"
     ]
     assert taken("here") == (said, 3)
