@@ -139,7 +139,7 @@ def grow(run: Run, request: Request, made: Settings, tell: Tell) -> Evolution:
     elif request.source is not None:
         adopt(evolution, request.source, made.config, tell)
     # 2. What is on disk now.
-    each = counted("reading the checkpoints of trainings", followed)
+    each = counted("reading checkpoints", followed)
     here = {one.name: note_new(evolution, one, tell) for one in each}
     # 3. Choose among all that is known, and give what nobody has scored to new jobs.
     gone: list[str] = []
