@@ -36,7 +36,7 @@ EXPECTED_READING = (
 )
 P_VALUES = (
     "How to read 'p adjusted': how often arms that are equal would differ by so much, raised "
-    "because several lines were looked at (domains: Holm; tasks: Benjamini and Hochberg; the macro "
+    "because several lines were tested (domains: Holm; tasks: Benjamini and Hochberg; the macro "
     "mean is one question and stays). Below 0.05 is evidence. The intervals are not raised so: "
     "where one excludes 0 and p is above 0.05, p holds."
 )
@@ -201,7 +201,7 @@ def plain(report: Report, tables: Tables) -> str:
     sentences = [*notes(report), *flipped(report), spent(report)]
     parts += [paragraph(sentence) for sentence in sentences]
     if report.missing:
-        parts.append(bullets("Missing or uneven:", report.missing))
+        parts.append(bullets("Missing or unequal:", report.missing))
     if sources := source_lines(report, ["scores"]):
         parts.append("\n".join(sources))
     return "\n\n".join(parts) + "\n"
@@ -223,7 +223,7 @@ def markdown(report: Report, tables: Tables, figures: Sequence[Figure]) -> str:
         caption = f"{figure.caption} {report.inputs.sources.label(figure.source)}"
         parts.append(f"![{figure.caption}](figures/{figure.name}.png)\n\n{caption}")
     if report.missing:
-        parts.append(markdown_bullets("Missing or uneven:", report.missing))
+        parts.append(markdown_bullets("Missing or unequal:", report.missing))
     parts += ["What ran where:", tables.costs.markdown()]
     # Without sources the heading is empty, and there is no list.
     heading, *files = source_lines(report, LISTED) or [""]

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from engines.contract.config import ConfigError, EngineConfig
+from engines.contract.counting.counts import BYTES, counter
 from engines.contract.files import write_json
 from engines.contract.formats.weights import weight_files
 from engines.contract.metrics import is_higher_better
@@ -134,6 +135,7 @@ def fingerprint(folder: Path, form: Format = "huggingface") -> str:
         files = [folder / name for name in ADAPTER_FILES]
     if not files:
         raise FileNotFoundError(f"{folder}: no safetensors file to take a fingerprint of")
+    more = counter("reading weights", sum(file.stat().st_size for file in files), BYTES)
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.name.encode())
@@ -141,6 +143,7 @@ def fingerprint(folder: Path, form: Format = "huggingface") -> str:
             # 1 MiB at a time: a file of weights may be larger than the memory of a login node.
             while block := stream.read(1 << 20):
                 digest.update(block)
+                more(len(block))
     return digest.hexdigest()
 
 

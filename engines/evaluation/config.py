@@ -40,7 +40,7 @@ class Config(TasksConfig):
     """Size of vLLM's cache on the CPU."""
     reuse: list[str] = Field(default_factory=list, json_schema_extra=DECIDES_NO_RESULT)
     """Output folders of other evaluations: samples that one of them has made of the same weights,
-    on the same files, with the same settings are taken over instead of being made again. `orch
+    on the same files, with the same settings are reused instead of being made again. `orch
     evolve` fills it in. Those that a training made itself (its ``evaluate_here``) are found beside
     its checkpoints."""
     drain_seconds: float = Field(default=20.0, ge=0, json_schema_extra=DECIDES_NO_RESULT)

@@ -97,7 +97,7 @@ def take_over(inputs: Inputs, facts: Facts, versions: Mapping[str, str]) -> list
             count = copy_model(other, model, inputs, facts)
             if count:
                 said.append(
-                    f"{model.name}: {count} samples were taken over from {other.folder}: the "
+                    f"{model.name}: {count} samples were reused from {other.folder}: the "
                     f"same weights, files and settings{other.drawn}"
                 )
                 # After each model: a kill in between must not lose the note of what was copied.
@@ -143,7 +143,7 @@ def differing(inputs: Inputs, facts: Facts) -> list[str]:
         ]
         different += ["another file"] if file != own_file else []
         said.append(
-            f"{task}: what the training drew (evaluate_here) is not taken over: "
+            f"{task}: what the training drew (evaluate_here) is not reused: "
             f"{'; '.join(different)}"
         )
     return said

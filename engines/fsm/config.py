@@ -95,7 +95,7 @@ class Config(EngineConfig):
     output folder."""
     initial: CheckpointSource | None = Field(default=None, json_schema_extra=IS_PATH)
     """Checkpoint to start from, of the same architecture, perhaps trained on smaller machines;
-    null: fresh weights. All weights have to match in shape but the head, whose rows are taken over
+    null: fresh weights. All weights have to match in shape but the head, whose rows are copied
     for the states that both have and stay fresh for new ones."""
     seed: int = Field(default=0, ge=0)
     """Decides weights, order of the sequences and dropout."""

@@ -57,7 +57,7 @@ def headline(report: Report) -> str:
             "every part ran, and says nothing about transfer or maps."
         )
     if not bases:
-        return "No base model was evaluated: nothing can be said of what was learned."
+        return "No base model was evaluated: so what was learned is not known."
     ahead = sum(report.has_learned(one) for one in bases)
     text = f"Bases beat the best constant answer in {ahead} of {len(bases)} comparisons."
     transfer = report.transfer

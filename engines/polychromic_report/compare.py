@@ -66,7 +66,7 @@ def relative_change(treatment: Array, baseline: Array) -> Change | str:
         return known
     means = baseline[:, known].mean(axis=1, keepdims=True)
     if not (means > 0).all():
-        return "the other arm's mean is not above 0, so no relative change can be told"
+        return "the other arm's mean is not above 0, so there is no relative change"
     ratios = treatment[:, known].mean(axis=1, keepdims=True) / means
     # What a prompt adds to each seed's ratio, first order.
     influence = (treatment[:, known] - ratios * baseline[:, known]) / means

@@ -132,9 +132,9 @@ class Config(EngineConfig):
     task."""
     evaluate_here: TasksConfig | None = Field(default=None, json_schema_extra=DECIDES_NO_RESULT)
     """Draw the samples of the evaluation at each checkpoint, by the sampler that has its weights:
-    the evaluation of the checkpoints takes them over and starts no engine for them. ``true``, or
+    the evaluation of the checkpoints reuses them and starts no engine for them. ``true``, or
     keys of an evaluation: what they leave out is ``test_data``, ``reward`` and the limits of the
-    tokens of this training. A sample is taken over where the evaluation asks for the same."""
+    tokens of this training. A sample is reused where the evaluation asks for the same."""
     allow_test_data: bool = False
     """Train on problems of ``test_data`` all the same; results and report then say how many."""
     reward: str | dict[str, str] | None = None

@@ -60,7 +60,7 @@ def check_judged(tasks: Mapping[str, Sequence[Any]], verdicts: Sequence[Sequence
         if own and all(verdict.value is None for verdict in own):
             raise ConfigError(
                 f"{task}: none of its {len(own)} validation answers could be judged, so there is "
-                f"nothing to learn from; {own[0].status}: {own[0].detail}; mend the scorer, or "
+                f"nothing to learn from; {own[0].status}: {own[0].detail}; fix the scorer, or "
                 "raise scoring_seconds where it needs longer"
             )
 

@@ -44,7 +44,7 @@ COMMANDS = {
         "experiments that there are."
     ),
     "cancel": "End active jobs, and those that wait.",
-    "advance": "Look at gates and limits, and submit what they let through.",
+    "advance": "Evaluate gates and limits, and submit the jobs that may start.",
     "override": "Decide in place of a gate, or of the choice of a best job.",
     "why": (
         "Explain where a job stands: which source decided its state, what it waits for, what its "
@@ -52,7 +52,7 @@ COMMANDS = {
     ),
     "retry": "Submit failed jobs again, and what waited for them.",
     "costs": (
-        "Show GPU- or CPU-hours asked for, used and wasted, what jobs used of what they held, and "
+        "Show GPU- or CPU-hours asked for, used and wasted, what jobs used of what they had, and "
         "what to ask for next time."
     ),
     "page": (
@@ -84,7 +84,7 @@ COMMANDS = {
     "remove": "Remove a run for good.",
     "archive": (
         "Put a run into one tar file, and remove its folder once every byte was read back; or show "
-        "what such a file holds."
+        "what such a file contains."
     ),
     "schema": (
         "Print the JSON schema of experiment files, or of cluster profiles, for editors: "

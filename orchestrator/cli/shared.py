@@ -19,6 +19,7 @@ from orchestrator.planning.plan import Plan
 from orchestrator.runs.lookup import runs_root
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
+from orchestrator.views.busy.each_job import few_of
 
 if TYPE_CHECKING:
     from orchestrator.storage.taking import Taken
@@ -77,7 +78,7 @@ def print_changes(run: Run, lines: Sequence[str], nothing: str, as_json: bool) -
     if as_json:
         print_json("changed", {"run": run.name, "lines": list(lines)})
     else:
-        print("\n".join(lines) or f"{run.name}: {nothing}")
+        print("\n".join(few_of(lines, run.name)) or f"{run.name}: {nothing}")
 
 
 def print_taken(

@@ -24,7 +24,7 @@ ADVICE = {
         "the file server has replaced it or was restarted: the same command again; if that does "
         "not help, leave the folder and enter it again"
     ),
-    errno.EIO: "the disk or the file server fails; dmesg, and whoever keeps it, know more",
+    errno.EIO: "the disk or the file server fails; dmesg, or its administrator, knows more",
     errno.ENOSYS: "the file system cannot do this: set ORCH_RUNS (and ORCH_CACHE) to another one",
     errno.EOPNOTSUPP: (
         "the file system cannot do this: set ORCH_RUNS (and ORCH_CACHE) to another one"
@@ -41,8 +41,8 @@ ADVICE = {
     ),
     errno.ENOMEM: "no memory is left: end something, or work on another machine",
     errno.EFBIG: "files may not grow so large here: ulimit -f, or make room",
-    errno.ENOTCONN: "the file server is gone: wait, or ask whoever keeps it",
-    errno.EHOSTDOWN: "the file server is down: wait, or ask whoever keeps it",
+    errno.ENOTCONN: "the file server is gone: wait, or ask its administrator",
+    errno.EHOSTDOWN: "the file server is down: wait, or ask its administrator",
     errno.ETIMEDOUT: "the file server does not answer: wait, then the same command again",
     errno.ELOOP: "links lead in a circle (ls -l): remove one of them",
 }

@@ -62,7 +62,7 @@ class Profile:
     """Longest time limit the partition takes, in minutes."""
     max_jobs: int | None = None
     """How many jobs of yours, of whatever run, may be queued and running at once; the others wait,
-    and whoever looks next submits them."""
+    and the next command that checks the run submits them."""
     calls_per_minute: int = 750
     """How often a minute all your `orch` processes together may call squeue, sacct, sbatch, scancel
     and scontrol at most; more wait. While Slurm answers slowly, it is 120."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec.structs import replace
 
+from engines.contract.counting.counts import counter
 from orchestrator.clusters.base import Cluster
 from orchestrator.clusters.batch import Batch
 from orchestrator.errors import NoRoom, SubmitError
@@ -80,8 +81,10 @@ def written_intents(
     # it (observe.with_siblings).
     now = time.time()
     intents = dict(current)
+    more = counter("making room for attempts", sum(len(batch.records) for batch in batches))
     for batch in batches:
         prepare(run, batch.jobs, batch.records)
+        more(len(batch.records))
         intents.update((record.name, as_intent(record, now)) for record in batch.records)
     note_submissions(run, intents, [r.name for batch in batches for r in batch.records], notes)
     run.save(described(run, list(intents.values())))

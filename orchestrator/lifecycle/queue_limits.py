@@ -167,8 +167,8 @@ def reason(run: Run) -> str:
     if limit is not None:
         limits.append(f"{limit[1]}: {limit[0]}")
     return (
-        f"waits for room among your queued jobs ({', '.join(limits)}); submitted by whoever "
-        "looks next"
+        f"waits for room among your queued jobs ({', '.join(limits)}); submitted by the "
+        "next command that checks the run"
     )
 
 

@@ -107,9 +107,11 @@ def rows_read(out: str) -> tuple[list[dict[str, Any]], list[str]]:
         found = read_json(os.path.join(out, FOLDER, FOUND))
         rows, problems = found["rows"], found["problems"]
     except (OSError, ValueError, KeyError):
-        return [], ["reads: the reader has ended before its first look; the log may say why"]
+        return [], [
+            "reads: the reader has ended before it read the first time; the log may say why"
+        ]
     if not found["final"]:
-        problems = ["reads: the reader has ended before its last look; the log may say why"]
+        problems = ["reads: the reader has ended before it read the last time; the log may say why"]
     return rows, problems
 
 

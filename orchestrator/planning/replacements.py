@@ -78,7 +78,7 @@ def check_replacements(stage: Stage, places: Sequence[Place], mistakes: Mistakes
             )
         if number not in in_use:
             mistakes.add(
-                replacement.node.where, f"{head}no job has {replacement.where}; look at the matrix"
+                replacement.node.where, f"{head}no job has {replacement.where}; check the matrix"
             )
     names = [job_name(stage.name, place.point) for place in places if stage.replacements]
     counts = Counter(names)

@@ -18,6 +18,7 @@ from engines.contract.checkpoint_formats import Located, locate
 from engines.contract.checkpoints import Manifest, fingerprint, named
 from engines.contract.checkpoints import listed as with_manifest
 from engines.contract.config import ConfigError
+from engines.contract.counting.counts import counted
 from engines.contract.formats.weights import is_weights, trouble_with
 from jobs.stages import Point, digest
 from orchestrator.errors import RunError
@@ -211,7 +212,7 @@ def link_all(
         here: the checkpoints on disk by training and name.
         base: configuration and tokenizer for folders that hold weights alone.
     """
-    for part in evolution.parts:
+    for part in counted("linking checkpoints", evolution.parts):
         models = run_folder / part.folder / "models" / "checkpoints"
         # While there is a hard link the weights take up the disk, even after the training has
         # deleted its own.

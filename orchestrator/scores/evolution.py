@@ -162,7 +162,7 @@ def read_evolution(folder: Path) -> Evolution | None:
     except ValueError as error:
         raise RunError(
             f"{path}: {str(error).splitlines()[0]}: what was scored cannot be known; remove the "
-            f"run ({folder}) and call orch evolve again: scores that are there are taken over"
+            f"run ({folder}) and call orch evolve again: scores that are there are reused"
         ) from error
 
 

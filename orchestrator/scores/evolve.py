@@ -18,6 +18,7 @@ from typing import Any
 from msgspec import structs
 
 from engines.contract.checkpoint_formats import Located
+from engines.contract.counting.counts import counted
 from jobs.stages import digest
 from orchestrator.checks.launch import check
 from orchestrator.description.profile import Profile
@@ -138,7 +139,8 @@ def grow(run: Run, request: Request, made: Settings, tell: Tell) -> Evolution:
     elif request.source is not None:
         adopt(evolution, request.source, made.config, tell)
     # 2. What is on disk now.
-    here = {training.name: note_new(evolution, training, tell) for training in followed}
+    each = counted("reading checkpoints", followed)
+    here = {one.name: note_new(evolution, one, tell) for one in each}
     # 3. Choose among all that is known, and give what nobody has scored to new jobs.
     gone: list[str] = []
     for training in followed:
@@ -233,7 +235,7 @@ def adopt(evolution: Evolution, run: Run, config: dict[str, Any], tell: Tell) ->
         if names:
             tell(
                 f"{job.name} of the run has scored {', '.join(names)} with the "
-                "same settings: taken over, not scored again"
+                "same settings: reused, not scored again"
             )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.contract.config import ConfigError
+from engines.contract.counting.counts import counted
 from engines.contract.files import write_text
 from engines.contract.progress import read_progress
 from engines.contract.results import Row, read_results
@@ -41,7 +42,7 @@ def gather(
     lines: list[Tidy] = []
     unfinished = []
     problems = []
-    for job in run.plan.jobs:
+    for job in counted("reading results", run.plan.jobs):
         # The short canary of a stage has rows of no use, but may be asked for by its name.
         asked = job.name not in run.plan.short_canaries if wanted is None else job.name in wanted
         if not asked:

@@ -87,7 +87,7 @@ def lines_of(server: Server) -> Iterator[str]:
     yield server.url
     yield f"from your own machine first: ssh -N -L {port}:{ADDRESS}:{port} {user()}@{name}"
     may = "may cancel, retry and override" if server.allow_actions else "changes nothing"
-    yield f"whoever has the address sees your runs; the page {may}. Ctrl-C ends it"
+    yield f"everybody who has the address sees your runs; the page {may}. Ctrl-C ends it"
 
 
 def user() -> str:

@@ -15,10 +15,11 @@ import os
 import stat
 import tarfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from engines.contract.counting.counts import BYTES, counter
 from engines.contract.tidy import records as tidy_records
 from orchestrator.errors import RunError
 from orchestrator.runs.record import JobState
@@ -44,14 +45,16 @@ NOT_KEPT = ("state.lock", ANSWERED, MANIFEST)
 class Hashed:
     """A file that is hashed while it is read."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], count: Callable[[int], None]) -> None:
         self.file = file
+        self.count = count
         self.sum = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
         piece = self.file.read(size)
         self.sum.update(piece)
+        self.count(len(piece))
         return piece
 
 
@@ -115,9 +118,10 @@ def manifest(run: Run, paths: Iterable[Path], with_checkpoints: bool) -> dict[st
     }
 
 
-def write(run: Run, draft: Path, paths: Iterable[Path], says: dict[str, Any]) -> dict[str, str]:
+def write(run: Run, draft: Path, paths: Sequence[Path], says: dict[str, Any]) -> dict[str, str]:
     """Write the archive; returns the SHA-256 of each regular file as it was read."""
     sums = {}
+    count = counter("writing the archive", sum(path.lstat().st_size for path in paths), BYTES)
     text = json.dumps(says, indent=1).encode()
     # Whoever may not enter the run's folder may not read what was in it.
     mode = stat.S_IMODE(run.folder.stat().st_mode) & 0o666
@@ -129,10 +133,11 @@ def write(run: Run, draft: Path, paths: Iterable[Path], says: dict[str, Any]) ->
         for path in paths:
             member = tar.gettarinfo(path, f"{run.name}/{path.relative_to(run.folder).as_posix()}")
             if not member.isreg():
+                count(path.lstat().st_size)
                 tar.addfile(member)
                 continue
             with path.open("rb") as file:
-                hashed = Hashed(file)
+                hashed = Hashed(file, count)
                 tar.addfile(member, hashed)  # of which it asks for read() alone
             sums[member.name] = hashed.sum.hexdigest()
     return sums
@@ -141,13 +146,20 @@ def write(run: Run, draft: Path, paths: Iterable[Path], says: dict[str, Any]) ->
 def verify(draft: Path, sums: dict[str, str]) -> None:
     """RunError unless the archive holds every file as it was read."""
     found = {}
+    count = counter("reading it back", draft.stat().st_size, BYTES)
+    place = 0
     with tarfile.open(draft) as tar:
         for member in tar:
+            # What lies between files: their heads, and padding.
+            count(member.offset_data - place)
+            place = member.offset_data
             file = tar.extractfile(member) if member.isreg() else None
             if file is not None and member.name in sums:
                 sum_ = hashlib.sha256()
                 while piece := file.read(PIECE_BYTES):
                     sum_.update(piece)
+                    count(len(piece))
+                    place += len(piece)
                 found[member.name] = sum_.hexdigest()
     if found != sums:
         wrong = sorted(name for name in sums if found.get(name) != sums[name])

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines.contract.counting.counts import counted
 from orchestrator.errors import RunError
 from orchestrator.runs.layout import OUT
 from orchestrator.runs.record import ACTIVE
@@ -81,7 +82,7 @@ def remove(run: Run, only_checkpoints: bool = False, dry_run: bool = False) -> T
     if only_checkpoints:
         with run.lock():
             refuse_started(run)
-            for folder in folders:
+            for folder in counted("removing checkpoints", folders):
                 if folder.is_symlink():
                     folder.unlink()
                 else:
@@ -105,6 +106,9 @@ def remove_folder(run: Run) -> None:
         refuse_started(run)
         run.folder.rename(aside)
     # Without the lock: NFS keeps a file that is open, and then its folder cannot go.
+    parts = [path for path in aside.glob("jobs/*") if path.is_dir() and not path.is_symlink()]
+    for part in counted("removing the jobs' files", parts):
+        shutil.rmtree(part)
     shutil.rmtree(aside)
     with_siblings = any(aside.parent.iterdir())
     if not with_siblings:

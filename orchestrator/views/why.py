@@ -30,7 +30,7 @@ from orchestrator.views.status import progress_text, row
 SHOWN = 8
 """Jobs of a list that are named; of the others only how many."""
 EARLIER_DECISIONS = 3
-ANSWERS = {True: "holds", False: "does not hold", None: "is open"}
+ANSWERS = {True: "met", False: "not met", None: "open"}
 DECIDED_BY = {
     "results_complete": "its complete results",
     "pack_member_ended": "the exit record on the node: this member of the pack ended by itself",
@@ -274,7 +274,7 @@ def finding_line(condition: Condition, finding: Finding) -> str:
     """What one judged job says: its value, or why there is none, and the file."""
     value = finding.state or finding.why
     if finding.value is not None:
-        reached = "reaches it" if condition.reached(finding.value) else "does not"
+        reached = "reaches it" if condition.reached(finding.value) else "misses it"
         value = f"{number_text(finding.value)}, {reached}"
     file = f" ({finding.file})" if finding.file else ""
     return f"    {finding.job}: {value}{file}"

@@ -115,7 +115,7 @@ def test_a_base_that_learned_nothing_is_named_and_an_override_is_kept(tmp_path: 
     job = "finetune/seed=1,trained=compass"
     why = orch(tmp_path, "why", job).stdout
     assert "beats_constant of evaluate-base (seed=1, task=compass)" in why
-    assert "evaluate-base/seed=1: 0, does not" in why
+    assert "evaluate-base/seed=1: 0, misses it" in why
     assert "skipped" in orch(tmp_path, "status").stdout
     said = orch(tmp_path, "override", job, "--run", "--reason", "to see what nothing gives")
     assert said.returncode == 0, said.stderr

@@ -36,7 +36,7 @@ def page(report: Report, tables: Tables, figures: list[Figure]) -> str:
     parts.append(folded("Each checkpoint", tables.checkpoints.html()))
     parts.append(folded("Domains", tables.domains.html()))
     missing = items(report.inputs.missing) or "<li>nothing</li>"
-    parts.append(folded("Missing or uneven", f"<ul>{missing}</ul>"))
+    parts.append(folded("Missing or unequal", f"<ul>{missing}</ul>"))
     parts.append(folded("Sources", f"<ol>{items(sources.files)}</ol>"))
     return document("Checkpoints over training", parts, about=about(report))
 

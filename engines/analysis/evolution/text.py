@@ -105,7 +105,7 @@ def plain(report: Report, tables: Tables) -> str:
     lines += [*detectable_line(report), READING]
     parts += [paragraph(line) for line in lines]
     if report.inputs.missing:
-        parts.append(bullets("Missing or uneven:", report.inputs.missing))
+        parts.append(bullets("Missing or unequal:", report.inputs.missing))
     return "\n\n".join(parts) + "\n"
 
 
@@ -129,7 +129,7 @@ def markdown(report: Report, tables: Tables, figures: Sequence[Figure]) -> str:
         parts.append(f"![{figure.caption}](figures/{figure.name}.png)\n\n{caption}")
     parts += [*detectable_line(report), READING]
     if report.inputs.missing:
-        parts.append(markdown_bullets("Missing or uneven:", report.inputs.missing))
+        parts.append(markdown_bullets("Missing or unequal:", report.inputs.missing))
     files = [f"[{number}] {path}" for number, path in enumerate(sources.files, start=1)]
     parts.append(markdown_bullets("Sources:", files))
     return "\n\n".join(parts) + "\n"

@@ -15,6 +15,8 @@ from engines.shared.reporting.figures import Figure, save, tidy, tidy_scale
 from engines.shared.reporting.statistics import Array
 
 PREFIX = "cosine/"
+NORM = "gradient_norm/"
+"""A key for each task of a training."""
 UNKNOWN = "#bdbdbd"
 LEAST_SCALE = 0.1
 """Colours of a matrix reach at least to this cosine: noise around 0 must not look strong."""
@@ -33,7 +35,9 @@ def cosine_matrices(report: Report, path: Path) -> Figure | None:
 
     keys = keys_with(report, PREFIX)
     if not keys:
-        report.missing.append("cosine matrix: no progress.jsonl has cosine/<a>|<b>")
+        # A training of one task has no pair of gradients, and misses none.
+        if len(keys_with(report, NORM)) != 1:
+            report.missing.append("cosine matrix: no progress.jsonl has cosine/<a>|<b>")
         return None
     names = sorted({name for key in keys for name in pair_of(key)})
     matrices = {arm: mean_cosines(report, arm, names, keys) for arm in arms_of(report)}

@@ -22,7 +22,7 @@ WIDTH, HEIGHT, MARK = 190, 18, 3.6
 """Of an interval that is drawn in its row, in pixels, and of the mark at its middle."""
 CORRECTED = (
     "How often arms that are equal would differ by so much, raised because several lines were "
-    "looked at: Holm over domains, Benjamini and Hochberg over tasks"
+    "tested: Holm over domains, Benjamini and Hochberg over tasks"
 )
 FOUND_FROM = "The true difference that so many problems find four times in five (80 % power)"
 
@@ -130,7 +130,7 @@ def table(report: Report) -> str:
         f'<p class="read">Line: 95 % interval of the difference; the upright line is 0, the axis '
         f"reaches from {marks}. A filled mark is evidence of a difference (corrected p below "
         f"{LEVEL}); where an interval leaves out 0 and its mark is empty, several lines were "
-        f"looked at, and p holds. {labels(report.inputs.sources.uses.get('scores', []))}</p>"
+        f"tested, and p holds. {labels(report.inputs.sources.uses.get('scores', []))}</p>"
     )
 
 

@@ -46,7 +46,7 @@ def page(report: Report, tables: Tables, figures: list[Figure]) -> str:
         folded("Each task, and the gradients", *(shown(report, one) for one in others)),
         "" if tables.flips is None else flipped_examples(report, tables.flips),
         folded("What ran where", f"<p>{escape(spent(report))}</p>", tables.costs.html()),
-        folded("Missing or uneven", f"<ul>{missing}</ul>"),
+        folded("Missing or unequal", f"<ul>{missing}</ul>"),
         folded("Sources", f"<ol>{items(report.inputs.sources.files)}</ol>"),
         folded(
             "Settings of the report",

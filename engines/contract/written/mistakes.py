@@ -58,5 +58,5 @@ class Mistakes:
         more = str(len(lines) - MOST_SHOWN)
         if len(lines) > MOST_FOUND:
             more = f"more than {MOST_FOUND - MOST_SHOWN}"
-        told = f"{place[0] if place else ''}: {more} more mistakes from here on; mend these first"
+        told = f"{place[0] if place else ''}: {more} more mistakes from here on; fix these first"
         return [*lines[:MOST_SHOWN], told]

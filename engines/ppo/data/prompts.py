@@ -119,7 +119,7 @@ def _read(
     left_out = 0
     for task, paths in files.items():
         scorer = config.scorer_of(task)
-        problems = [one for path in paths for one in read_problems(path, scorer=scorer)]
+        problems = [one for path in paths for one in read_problems(path, scorer=scorer, task=task)]
         encoded = {
             problem.item_id: tuple(prompt_token_ids(problem, tokenizer)) for problem in problems
         }

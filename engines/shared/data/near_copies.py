@@ -24,6 +24,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from engines.contract.counting.counts import counted
 from engines.shared.data.problems import Problem, asked, content_key
 
 LONG_RUN = 13
@@ -172,7 +173,7 @@ def matches(texts: Sequence[Words], kind: Runs) -> dict[int, Counter[int]]:
     if not known:
         return {}
     found: dict[int, set[Run]] = {}
-    for place, words in enumerate(texts):
+    for place, words in enumerate(counted("looking for near copies", texts)):
         shared = known.intersection(runs(words, kind.length))
         if shared:
             found[place] = shared

@@ -4,9 +4,10 @@ In: the rows of a ``.jsonl`` file, gzipped or not, or of a JSON list. Out: probl
 
     {"question": "How much is 2 + 2?", "answer": "4"}
 
-with, where wanted, ``data_source`` (else the beginning of the file's name) and parts of any other
-name, which the scorer gets as ``extra_info``, the question too; or it has the columns of a GURU
-parquet file. ``problem_files.py`` reads files with it, and checks the right answers.
+with, where wanted, ``data_source`` (else the task's name in a config, or the beginning of the
+file's) and parts of any other name, which the scorer gets as ``extra_info``, the question too; or
+it has the columns of a GURU parquet file. ``problem_files.py`` reads files with it, and checks the
+right answers.
 """
 
 from __future__ import annotations

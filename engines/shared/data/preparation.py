@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.contract.config import ConfigError, read_written, user_path
+from engines.contract.counting.counts import counted
 from engines.contract.files import write_json
 from engines.contract.written.nodes import shown
 from engines.shared.data.miniature import DOMAINS, SIZES, splits
@@ -121,8 +122,7 @@ def hub_folder(name: str, patterns: Sequence[str]) -> Path:
     # For the message alone: the command that fetches the same files on a machine with a network.
     included = " ".join(f"'{pattern}'" for pattern in patterns)
     try:
-        # Where the hub cannot be reached, as on many
-        # compute nodes, this takes what the cache holds.
+        # Where the hub cannot be reached, as on many nodes, this takes what the cache holds.
         return Path(snapshot_download(name, repo_type="dataset", allow_patterns=list(patterns)))
     except LocalEntryNotFoundError as error:
         raise ConfigError(
@@ -298,7 +298,7 @@ def write_prepared(
     # All files are written into a folder of their own first: an error leaves nothing in ``out``.
     # Inside of ``out``, so that the renames do not cross a file system.
     with tempfile.TemporaryDirectory(dir=out, prefix=".prepare-") as folder:
-        for task, by_split in parts.items():
+        for task, by_split in counted("writing tasks", parts.items()):
             for split in SPLITS:
                 if not by_split.get(split):
                     continue
@@ -366,7 +366,7 @@ def prepare_files(
         for path in paths:
             if not path.is_file():
                 raise ConfigError(f"{source}: {path} is not there")
-    for task, paths in files.items():
+    for task, paths in counted("hashing the files of tasks", files.items()):
         hashes[task] = [{"name": path.name, "sha256": file_hash(path)} for path in paths]
     request = {
         "source": "files",

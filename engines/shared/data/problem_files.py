@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engines.contract.config import ConfigError
+from engines.contract.counting.counts import counted, counter
 from engines.shared.data.arrow_values import Convert, converter
 from engines.shared.data.benchmarks import KNOWN_FILES, read_lines
 from engines.shared.data.literals import chat_messages, flag, mapping, named
@@ -47,6 +48,7 @@ def read_problems(
     path: Path,
     check: Callable[[Problem], None] = check_gold,
     scorer: str | None = None,
+    task: str = "",
 ) -> list[Problem]:
     """Problems of a parquet file, of one of ``KNOWN_FILES`` or of a user's own JSON lines
     (``own_rows.py``), each with a right answer.
@@ -55,6 +57,7 @@ def read_problems(
         path: The file.
         check: Raises ValueError for a problem that cannot be used: that has no right answer.
         scorer: Who judges the problems, if not the scorer of their data source.
+        task: The data source of a user's rows that name none; "": as the file is called.
 
     Raises:
         ConfigError: The file is none of these, is damaged, has no problem, or has rows that cannot
@@ -68,11 +71,11 @@ def read_problems(
         problems = usable(path, rows, lambda row: [problem_of(row.plain())], check, scorer)
     elif path.name in KNOWN_FILES:
         reader = KNOWN_FILES[path.name]
-        lines = read_lines(path)
+        lines = counted(f"reading {path.name}", read_lines(path))
         problems = usable(path, lines, lambda row: reader([of_names(row)]), check, scorer)
     elif path.name.endswith(ENDINGS):
-        source = source_of(path)
-        lines = read_lines(path)
+        source = task or source_of(path)
+        lines = counted(f"reading {path.name}", read_lines(path))
         problems = usable(path, lines, lambda row: [of_json(of_names(row), source)], check, scorer)
     else:
         raise ConfigError(
@@ -216,10 +219,12 @@ def parquet_rows(path: Path) -> Iterator[ParquetRow]:
     converters = {
         name: convert for name, convert in fields if name in present and convert is not None
     }
+    more = counter(f"reading {path.name}", file.metadata.num_rows)
     try:
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=present):
             for row in batch.to_pylist():
                 yield ParquetRow(row, converters)
+            more(batch.num_rows)
     # pyarrow names neither the file nor the page. The last two are Python's, for values that it
     # cannot hold: text that is no UTF-8, a year beyond 9999.
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:

@@ -21,7 +21,7 @@ INTERVAL = re.compile(r" (?=\[[^\]]*\]$)")
 INTERVAL_NAMED = re.compile(r" \[95 %\]$")
 EXPLAINED = {
     "p adjusted": "How often equal arms would differ by so much, raised because several lines "
-    "were looked at",
+    "were tested",
     "detectable": "The true difference that so many problems find four times in five",
     "optimism": "How much higher the best checkpoint scores on the half of the problems that chose "
     "it than on the other half",

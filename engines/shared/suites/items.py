@@ -267,7 +267,7 @@ def read_task(
     file: TaskFile, tokenizer: Any, limit: int | None
 ) -> tuple[list[Item], dict[str, Any]]:
     """The problems of one task whose prompt fits, and the facts of its file."""
-    problems = read_problems(file.path, scorer=file.settings.scorer)
+    problems = read_problems(file.path, scorer=file.settings.scorer, task=file.task)
     rows = Counter(problem.item_id for problem in problems)
     # Some published files repeat a row to ask for several samples of it.
     by_id = {problem.item_id: problem for problem in problems}

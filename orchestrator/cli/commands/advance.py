@@ -21,7 +21,7 @@ POLL_SECONDS = 5.0
 
 
 def advance(run: RunName = None, as_json: AsJson = False) -> None:
-    """Look at gates and limits, and submit what they let through. Other commands do it too; on
+    """Evaluate gates and limits, and submit the jobs that may start. Other commands do it too; on
     Slurm a job of one core calls this one."""
     found = find_run(run)
     messages: list[str] = []

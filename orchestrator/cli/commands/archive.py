@@ -13,7 +13,7 @@ from orchestrator.cli.arguments import AsJson, DryRun
 from orchestrator.cli.json_output import print_json
 from orchestrator.cli.shared import print_taken
 from orchestrator.runs.lookup import find_run, runs_root
-from orchestrator.views.busy import busy
+from orchestrator.views.busy.line import busy
 
 SHOWN_ROWS = 40
 
@@ -40,7 +40,7 @@ def archive(
     as_json: AsJson = False,
 ) -> None:
     """Put a run into one tar file, and remove its folder once every byte was read back; or show
-    what such a file holds. What runs, or is needed by another run, stays: then the exit code is
+    what such a file contains. What runs, or is needed by another run, stays: then the exit code is
     2."""
     # Late, because the shell imports this module for every TAB after the command's name.
     import orchestrator.storage.archive as storage
@@ -50,7 +50,7 @@ def archive(
         return
     found = find_run(run)
     file = out or runs_root() / "archives" / f"{found.name.replace('/', '--')}.tar"
-    with busy(f"archiving {found.name}"):
+    with busy(f"archiving {found.name}", not (as_json or dry_run)):
         taken = storage.archive(found, file.absolute(), not without_checkpoints, keep, dry_run)
     print_taken(found, taken, dry_run=dry_run, as_json=as_json, archive=str(file.absolute()))
 

@@ -9,7 +9,7 @@ from orchestrator.cli.json_output import print_json
 from orchestrator.cli.shared import left_aside, planned, problems
 from orchestrator.description.profile_reader import load_profile
 from orchestrator.errors import CheckError
-from orchestrator.views.busy import busy
+from orchestrator.views.busy.line import busy
 
 
 def check(
@@ -23,7 +23,7 @@ def check(
     arithmetic, disk."""
     plan, profile = planned(experiment, preset, overrides), load_profile(cluster)
     notes: list[str] = []
-    with busy(f"checking {len(plan.jobs):,} jobs"):
+    with busy(f"checking {len(plan.jobs):,} jobs", not as_json):
         found = problems(plan, profile, notes.append, notes.append)
     if as_json:
         told = {"cluster": profile.name, "jobs": len(plan.jobs)}

@@ -13,7 +13,7 @@ from orchestrator.cli.arguments import AsJson
 from orchestrator.cli.json_output import print_json
 from orchestrator.runs.layout import RESULTS
 from orchestrator.scores.compare import condition, holds
-from orchestrator.views.busy import busy
+from orchestrator.views.busy.line import busy
 
 Baseline = Annotated[
     str,
@@ -48,7 +48,7 @@ Gates = Annotated[
     list[str] | None,
     typer.Option(
         "--fail-if",
-        help="A gate: exit code 3 if this holds, as in 'domain=math "
+        help="A gate: exit code 3 if this is true, as in 'domain=math "
         "difference<-0.02' or 'accuracy<0.5'. May be repeated.",
     ),
 ]
@@ -67,7 +67,7 @@ def compare(
     compare what they measured, paired over seeds. Exit code 0, 3 if a gate fails, 2 bad input."""
     # Read first: a mistake in a gate is told before minutes of comparison.
     gates = [condition(text) for text in fail_if or []]
-    with busy(f"comparing {baseline} and {treatment}"):
+    with busy(f"comparing {baseline} and {treatment}", not as_json):
         folder = orchestrator.scores.compare.compare(
             baseline, treatment, specialist or [], metric, out.resolve() if out else None
         )

@@ -24,7 +24,7 @@ def costs(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show GPU- or CPU-hours asked for, used and wasted, what jobs used of what they held, and what
+    """Show GPU- or CPU-hours asked for, used and wasted, what jobs used of what they had, and what
     to ask for next time."""
     found = find_run(run)
     records, trouble = refresh(found)

@@ -12,7 +12,7 @@ from rich.console import Console
 from engines.contract.config import ConfigError
 from engines.shared.data.preparation import SPLITS, prepare
 from orchestrator.errors import DataError
-from orchestrator.views.busy import busy
+from orchestrator.views.busy.line import busy
 from orchestrator.views.tables.columns import Column, Kind
 from orchestrator.views.tables.drawing import drawn_lines, screen_of, show
 

@@ -15,7 +15,8 @@ from orchestrator.lifecycle.refresh import quiet
 from orchestrator.runs.lookup import find_target
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
-from orchestrator.views.busy import busy, shown_and_told
+from orchestrator.views.busy.each_job import few_told
+from orchestrator.views.busy.line import busy, shown_and_told
 
 Checkpoints = Annotated[
     str,
@@ -93,9 +94,9 @@ def evolve(
         overrides=tuple(overrides or ()),
         profile=load_profile(cluster) if cluster else None,
     )
-    with busy("reading checkpoints") as show:
-        tell = shown_and_told(show, quiet if as_json else print)
-        made, records = orchestrator.scores.evolve.evolve(request, tell)
+    tell = quiet if as_json else print
+    with busy("reading checkpoints", not as_json) as show, few_told(tell) as few:
+        made, records = orchestrator.scores.evolve.evolve(request, shown_and_told(show, few))
     tell_of(made, records, as_json)
     if watch and records and not as_json:
         raise typer.Exit(follow(made))

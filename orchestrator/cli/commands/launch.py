@@ -35,7 +35,8 @@ from orchestrator.runs.create import create_run
 from orchestrator.runs.lookup import runs_root
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
-from orchestrator.views.busy import busy, shown_and_told
+from orchestrator.views.busy.each_job import few_told
+from orchestrator.views.busy.line import busy, shown_and_told
 from orchestrator.views.options import origins
 
 
@@ -72,7 +73,7 @@ def launch(
     is_silent = as_json or (watch is not False and on_terminal)
     tell: Callable[[str], None] = quiet if is_silent else print
     tell_beforehand(plan, profile, warnings, tell)
-    run, records = submitted(plan, profile, tell)
+    run, records = submitted(plan, profile, tell, shown=not as_json)
     if as_json:
         print_run(run, records)
         return
@@ -82,15 +83,15 @@ def launch(
 
 
 def submitted(
-    plan: Plan, profile: Profile, tell: Callable[[str], None]
+    plan: Plan, profile: Profile, tell: Callable[[str], None], shown: bool
 ) -> tuple[Run, list[Record]]:
     """The run of a plan, and its jobs with what was submitted. Which files have changed since jobs
     ran that are done is said whatever else is not: a person may think that they have run anew."""
     stale: list[str] = []
-    with busy(f"submitting {len(plan.jobs):,} jobs") as show:
-        both = shown_and_told(show, tell)
-        run = create_run(plan, profile, runs_root(), both)
-        records = retry.launch(run, both, stale.append)
+    with busy(f"submitting {len(plan.jobs):,} jobs", shown) as show:
+        run = create_run(plan, profile, runs_root(), shown_and_told(show, tell))
+        with few_told(tell, run.name) as few:
+            records = retry.launch(run, shown_and_told(show, few), stale.append)
     for line in stale:
         typer.echo(line, err=True)
     return run, records

@@ -81,7 +81,7 @@ def done_elsewhere(plan: Plan, profile: Profile) -> list[str]:
             run = create_run(plan, profile, Path(folder))
             tell_taken(would_take(run, run.load(), runs, own), told.append)
         except OrchError as error:
-            told.append(f"what other runs have done cannot be told: {error.lines[0]}")
+            told.append(f"what other runs have done is not known: {error.lines[0]}")
     return told
 
 

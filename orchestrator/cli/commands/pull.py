@@ -31,7 +31,7 @@ def pull(
         bool,
         typer.Option(
             "--with-checkpoints/--without-checkpoints",
-            help="Whether checkpoints come along; how large they are is said either way.",
+            help="Whether checkpoints come along; their size is printed either way.",
         ),
     ] = True,
     port: Annotated[

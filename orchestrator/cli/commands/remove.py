@@ -11,6 +11,7 @@ from orchestrator.cli.arguments import AsJson, DryRun, TakenRun
 from orchestrator.cli.shared import print_taken
 from orchestrator.errors import RunError
 from orchestrator.runs.lookup import find_run
+from orchestrator.views.busy.line import busy
 
 
 def remove(
@@ -35,10 +36,11 @@ def remove(
         return
     if not yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise RunError(
-            f"{found.name}: it would be gone for good; look with --dry-run, then say --yes"
+            f"{found.name}: it would be gone for good; check with --dry-run, then repeat with --yes"
         )
     if not yes:
         print_taken(found, would, dry_run=True, as_json=False)
         typer.confirm("remove it for good?", abort=True)
-    taken = orchestrator.storage.taking.remove(found, checkpoints)
+    with busy(f"removing {found.name}", not as_json):
+        taken = orchestrator.storage.taking.remove(found, checkpoints)
     print_taken(found, taken, dry_run=False, as_json=as_json)

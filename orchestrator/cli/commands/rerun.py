@@ -13,6 +13,8 @@ from orchestrator.errors import RunError
 from orchestrator.lifecycle.refresh import quiet
 from orchestrator.lifecycle.retry import launch
 from orchestrator.runs.lookup import find_target, runs_root
+from orchestrator.views.busy.each_job import few_told
+from orchestrator.views.busy.line import busy, shown_and_told
 
 
 def rerun(
@@ -47,7 +49,8 @@ def rerun(
         )
     else:
         made = rerun_some(found, runs_root(), jobs, profile, launched=code != "present", tell=tell)
-    records = launch(made, tell)
+    with busy(f"submitting {made.name}", not as_json) as show, few_told(tell, made.name) as few:
+        records = launch(made, shown_and_told(show, few))
     if as_json:
         print_run(made, records)
         return

@@ -13,6 +13,8 @@ from orchestrator.api.json_documents import results_document, reused_jobs
 from orchestrator.cli.arguments import AsJson, JobsOfRun, OnlyJobs, Wide
 from orchestrator.cli.json_output import print_json
 from orchestrator.runs.lookup import find_target
+from orchestrator.runs.record import JobState
+from orchestrator.views.busy.line import busy
 
 if TYPE_CHECKING:
     from engines.contract.tidy import Tidy
@@ -22,6 +24,8 @@ Csv = Annotated[Path | None, typer.Option("--csv", help="Write the rows to a CSV
 Parquet = Annotated[
     Path | None, typer.Option("--parquet", help="Write the rows to a parquet file (needs pyarrow).")
 ]
+SHOWN = 4
+"""Jobs that a line names."""
 Every = Annotated[bool, typer.Option("--all", help="Each value, however many there are.")]
 
 
@@ -53,7 +57,8 @@ def results(
     if best is not None:
         print_best(found, best, jobs, as_json)
         return
-    lines, unfinished, problems = gather(found, jobs, metric)
+    with busy(f"reading {found.name}", not as_json):
+        lines, unfinished, problems = gather(found, jobs, metric)
     for path in filter(None, (csv, parquet)):
         write_table(path, lines, parquet=path == parquet)
         print(f"{len(lines)} rows: {path}", file=sys.stderr)
@@ -77,13 +82,19 @@ def tell_jobs(run: Run, unfinished: list[str]) -> None:
     counts = Counter(source.rpartition(":")[0] for source in reused_jobs(run).values())
     for source, count in counts.items():
         print(f"{run.name}: the results of {count} jobs were taken from {source}", file=sys.stderr)
-    tell_unfinished(run.name, unfinished)
+    skipped = {one.name for one in run.load() if one.state is JobState.SKIPPED}
+    tell_unfinished(run.name, "no results yet of", [n for n in unfinished if n not in skipped])
+    tell_unfinished(run.name, "skipped by a gate:", [n for n in unfinished if n in skipped])
 
 
-def tell_unfinished(run: str, jobs: list[str]) -> None:
-    """Which jobs have no results yet."""
+def tell_unfinished(run: str, words: str, jobs: list[str]) -> None:
+    """Which jobs have no results."""
     if jobs:
-        print(f"{run}: no results yet of {len(jobs)} jobs: {', '.join(jobs[:8])}", file=sys.stderr)
+        more = f" and {len(jobs) - SHOWN} more" if len(jobs) > SHOWN else ""
+        named = ", ".join(jobs[:SHOWN])
+        print(
+            f"{run}: {words} {len(jobs)} job{'s' * (len(jobs) > 1)}: {named}{more}", file=sys.stderr
+        )
 
 
 def print_best(run: Run, metric: str, stages: list[str] | None, as_json: bool) -> None:

@@ -27,7 +27,9 @@ def wait(
     job: OnlyJobs = None,
     timeout: Annotated[
         float | None,
-        typer.Option(min=0, help="Seconds; as long as it takes without it, one look with 0."),
+        typer.Option(
+            min=0, help="Seconds; without it as long as it takes; with 0 the state is checked once."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

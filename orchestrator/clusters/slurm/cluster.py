@@ -295,7 +295,7 @@ class SlurmCluster:
         # Without an intent and a look-up by token: a second look does no harm.
         answer = self.ask(["sbatch", "--parsable", f"--chdir={self.run.cwd}", str(path)])
         if answer is None:
-            self.trouble += "; no job will look when these have ended: run orch advance"
+            self.trouble += "; no job will check when these have ended: run orch advance"
             return None
         return id_in(answer)
 

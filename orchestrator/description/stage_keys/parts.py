@@ -139,7 +139,5 @@ class ReplacementFile(FileModel):
     """The jobs that are replaced, by their axes."""
     by: Annotated[dict[str, Scalar], Field(min_length=1), Must("be a mapping such as {seed: 4}")]
     """What they are replaced by: other values of axes of this stage that are written as lists."""
-    reason: Annotated[
-        str, Field(min_length=1), Must("say why; whoever reads the run later is told")
-    ]
+    reason: Annotated[str, Field(min_length=1), Must("say why, for those who read the run later")]
     """Why; status, why and the reports say it."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec.structs import replace
 
+from engines.contract.counting.counts import counter
 from orchestrator.clusters.base import Cluster
 from orchestrator.clusters.batch import Batch
 from orchestrator.errors import AmbiguousSubmit, LostParent, NoRoom, SubmitError
@@ -24,6 +25,7 @@ from orchestrator.lifecycle.batching import waits_for
 from orchestrator.lifecycle.dependencies.forgotten import asked_again, can_follow, put_back
 from orchestrator.lifecycle.observe import Observation, as_in_doubt, is_intent, resolve
 from orchestrator.lifecycle.sending.at_once import few_at_a_time
+from orchestrator.lifecycle.sending.lines import EachJob
 from orchestrator.runs.record import JobId, JobState, Record
 from orchestrator.runs.run import Run
 
@@ -56,6 +58,8 @@ class Sending:
         self.unclear: set[int] = set()
         self.troubled: list[tuple[Batch, SubmitError]] = []
         self.later: list[Batch] = []
+        waiting = sum(intent is not current[name] for name, intent in intents.items())
+        self.count = counter("submitting jobs", waiting)
 
     def submit(self, group: Sequence[Batch]) -> None:
         """Submit batches that do not wait for one another. SubmitError, NoRoom: of one that is
@@ -101,7 +105,8 @@ class Sending:
         """Take over what has become of a batch, and say it."""
         self.intents.update((record.name, record) for record in records)
         self.settled.add(id(batch))
-        self.tell(submission_line(batch, records))
+        self.count(len(records))
+        self.tell(EachJob(submission_line(batch, records)))
 
     def after_trouble(self, batch: Batch, error: SubmitError) -> Sequence[Record]:
         """The records of a batch that was not simply taken. Raises what cannot be mended.

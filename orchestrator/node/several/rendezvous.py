@@ -148,7 +148,7 @@ def read_when_there(folder: str, seconds: float) -> dict[str, Any]:
     while FILE not in os.listdir(folder):
         if time.monotonic() > deadline:
             raise RendezvousError(
-                f"node 0 has not said within {seconds:.0f} s where it is ({folder}/{FILE}); do "
+                f"node 0 has not answered within {seconds:.0f} s where it is ({folder}/{FILE}); do "
                 "all nodes see this folder?"
             )
         time.sleep(POLL_SECONDS)

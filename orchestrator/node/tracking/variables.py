@@ -112,7 +112,7 @@ def settings_of(folder: str) -> dict[str, Any] | None:
             isinstance(settings.get(key), kind) for key, kind in SAID.items()
         ):
             return settings
-        print(f"orch: track: {path} is damaged: no tracker is told who this job is", flush=True)
+        print(f"orch: track: {path} is damaged: trackers get no identity of this job", flush=True)
     return None
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
+from engines.contract.counting.counts import counted
 from jobs.spec import Job
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.documents.reading import content_of, decoded
@@ -60,9 +61,8 @@ def write_jobs(
         work = code_of(folder).work
     folders = {job.name: f"{root}/{job.folder}" for job in plan.jobs}
     (folder / "jobs").mkdir(exist_ok=True)
-    for job in plan.jobs:
-        if only is not None and job.name not in only:
-            continue
+    wanted = [job for job in plan.jobs if only is None or job.name in only]
+    for job in counted("writing the jobs' files", wanted):
         job_folder = folders[job.name]
         with contextlib.suppress(FileExistsError):
             os.mkdir(job_folder)  # noqa: PTH102  # thousands of them

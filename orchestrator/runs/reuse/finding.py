@@ -151,7 +151,7 @@ class Finder:
         """Why a job with results may not stand for one with this basis; empty if it may."""
         line = source.line
         if basis.unknown or line.unknown:
-            return f"it cannot be told what it read: {basis.unknown or line.unknown}"
+            return f"it is not known what it read: {basis.unknown or line.unknown}"
         if line.digest != basis.digest:
             return self.difference(basis, source)
         if any(one.digest != line.digest for one in lines):

@@ -91,5 +91,5 @@ def adopt_own(evolution: Evolution, run: Run, own: Iterable[Job], tell: Tell) ->
             )
             tell(
                 f"{job.name} of the run has scored {listed[0]['name']} with the same command: "
-                "taken over, not scored again"
+                "reused, not scored again"
             )

@@ -37,7 +37,7 @@ def comparison_lines(
             name = row.get("task") or row.get("domain", "")
             lines += sentence(f"{name}: {row['missing']}", screen, style="dim")
     if missing:
-        told = f"{counted(len(missing), 'thing')} missing or uneven, the first: {missing[0]}"
+        told = f"{counted(len(missing), 'thing')} missing or unequal, the first: {missing[0]}"
         lines += [Text(), *sentence(told, screen, style="yellow")]
     return lines
 

@@ -239,7 +239,7 @@ def test_samples_of_the_same_weights_files_and_settings_are_taken_over_and_other
     said, done = taken("here")
     assert done == 3
     assert said == [
-        f"epoch-1: 3 samples were taken over from {tmp_path / 'there'}: the same weights, "
+        f"epoch-1: 3 samples were reused from {tmp_path / 'there'}: the same weights, "
         "files and settings"
     ]
     assert taken("here") == (said, 3)
@@ -300,7 +300,7 @@ def test_samples_of_the_training_are_taken_over_where_they_are_the_same(tmp_path
     assert taken("longer", changed=longer)[1:] == (
         0,
         [
-            "math: what the training drew (evaluate_here) is not taken over: top_p 1.0, here 0.5; "
+            "math: what the training drew (evaluate_here) is not reused: top_p 1.0, here 0.5; "
             "another file"
         ],
     )

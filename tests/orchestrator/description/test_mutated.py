@@ -115,7 +115,7 @@ def test_of_many_mistakes_the_first_are_told_and_how_many_more() -> None:
     lines = told("experiment", STAGE + wrong)
     assert len(lines) == 21
     assert lines[19].startswith("x.yaml:25: stage 'train': unknown key 'zz19'")
-    assert lines[20] == "x.yaml:26: 10 more mistakes from here on; mend these first"
+    assert lines[20] == "x.yaml:26: 10 more mistakes from here on; fix these first"
     wrong = b"".join(b"    zz%d: 1\n" % n for n in range(5000))
     assert told("experiment", STAGE + wrong)[20].startswith("x.yaml:26: more than 180 more")
 

@@ -81,7 +81,7 @@ def test_a_bad_ancestor_stops_its_own_branch_and_is_named(tmp_path: Path) -> Non
     assert found["b/seed=0"].waits_on is None
     assert found["b/seed=2"].reason.startswith("gate is open: test_accuracy of a (seed=2)")
     said = why(run, found["b/seed=1"], list(found.values()))
-    assert any("a/seed=1: 0.2, does not" in line for line in said)
+    assert any("a/seed=1: 0.2, misses it" in line for line in said)
     assert not any("a/seed=0" in line for line in said)
     (box,) = [box for box in stage_boxes(run, found.values()) if box.name == "b"]
     assert box.gates == {"a"}

@@ -25,6 +25,7 @@ from orchestrator.storage.needs import needed_by, wanted_inside
 from orchestrator.storage.taking import measured
 from tests.support.builders import PLANNED
 from tests.support.cli import SMALL, describe, orch, the_run
+from tests.support.counted import ends_of
 
 SCRIPT = """
 import orch
@@ -198,6 +199,16 @@ def test_an_archive_may_leave_checkpoints_out_and_the_run_in_place(folder: Path)
     assert not any("/checkpoints" in name for name in names)
     assert any(name.endswith("out/results.json") for name in names)
     assert not read_manifest(file)["checkpoints"]
+
+
+def test_an_archive_says_how_far_it_is_in_bytes(folder: Path) -> None:
+    run = open_run(the_run(folder))
+    ends = ends_of(lambda: archive(run, folder / "a.tar", keep=True))
+    size = sum(read_manifest(folder / "a.tar")["files"].values())
+    assert ends["writing the archive"] == (size, size)
+    done, total = ends["reading it back"]
+    # A tar file is filled up to a multiple of 20 blocks.
+    assert size < done <= total < done + 21 * 512
 
 
 def test_a_file_that_changed_on_its_way_is_noticed(folder: Path) -> None:

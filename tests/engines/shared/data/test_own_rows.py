@@ -37,6 +37,9 @@ def test_a_question_and_its_answer_are_a_problem_whose_other_parts_the_scorer_ge
     assert (problem.ground_truth, problem.data_source, problem.domain) == ("4", "sums", "sums")
     assert problem.extra_info == {"question": "2+2?", "level": 2}
     assert (problem.scorer, problem.apply_chat_template) == ("rewards.py:score", True)
+    # A config calls the task something; what the file is called is then no matter.
+    (problem,) = read_problems(path, scorer="rewards.py:score", task="addition")
+    assert problem.data_source == "addition"
 
 
 json_values = st.recursive(

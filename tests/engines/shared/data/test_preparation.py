@@ -25,6 +25,7 @@ from engines.shared.data.preparation import (
 from engines.shared.data.problem_files import read_problems, write_problems
 from engines.shared.data.problems import Problem, content_key, make_problem, user
 from tests.support.cli import orch
+from tests.support.counted import ends_of
 from tests.support.paths import DATA
 
 
@@ -96,7 +97,14 @@ def test_the_same_call_again_changes_nothing_and_a_copy_of_the_source_is_the_sam
     tmp_path: Path,
 ) -> None:
     guru, out = write_guru(tmp_path / "guru"), tmp_path / "out"
-    assert prepare(str(guru), out, 2, 2, 0)[1] is False
+    ends = ends_of(lambda: prepare(str(guru), out, 2, 2, 0))
+    assert ends == {
+        "hashing the files of tasks": (2, 2),
+        "reading logic__grids_20.parquet": (20, 20),
+        "reading math__one_30.parquet": (30, 30),
+        "reading math__two_12.parquet": (12, 12),
+        "writing tasks": (2, 2),
+    }
     before = contents(out)
     assert prepare(str(guru), out, 2, 2, 0)[1] is True
     guru.rename(tmp_path / "moved")

@@ -86,7 +86,7 @@ def test_a_reader_that_dies_is_told_once_and_the_job_is_done(tmp_path: Path) -> 
     assert attempt_node(path, "7").wait(timeout=SECONDS) == 0
     assert json.loads((path / "attempt-1" / "exit.json").read_text())["results"]
     (problem,) = facts(path)["problems"]
-    assert "the reader has ended before its first look" in problem
+    assert "the reader has ended before it read the first time" in problem
     assert (path / "attempt-1" / "log.txt").read_text().count(problem) == 1
 
 

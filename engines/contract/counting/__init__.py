@@ -1,0 +1,1 @@
+"""How far a command's long work is, for whoever shows it."""
