@@ -9,7 +9,6 @@ complete checkpoints. Light on purpose (no torch): the login node lists checkpoi
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from engines.contract.config import ConfigError, EngineConfig
-from engines.contract.files import write_json
+from engines.contract.files import loads, write_json
 from engines.contract.formats.weights import weight_files
 from engines.contract.metrics import is_higher_better
 
@@ -207,7 +206,7 @@ def listed(out: Path) -> tuple[list[Checkpoint], list[str]]:
         if folder.name.startswith(".") or folder.name == BEST:
             continue
         try:
-            manifest = Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
+            manifest = Manifest.model_validate(loads(path.read_bytes()))
         # Not JSON, not UTF-8, or not what a manifest says.
         except ValueError:
             damaged.append(

@@ -11,6 +11,31 @@ import os
 from pathlib import Path
 from typing import Any
 
+ODD = (b"\\u0000", b"\\ud", b"\\uD")
+"""How JSON begins what no file can be named by and no terminal shows: NUL, half of a character."""
+
+
+def loads(content: bytes) -> Any:
+    """A JSON document, whoever has written it; ValueError if it is none, or is nested too deep.
+    NUL and halves of characters become the sign for an unknown one."""
+    try:
+        value = json.loads(content)
+        return printable(value) if any(odd in content for odd in ODD) else value
+    except RecursionError as error:
+        raise ValueError("is nested too deep") from error
+
+
+def printable(value: Any) -> Any:
+    """The same document without NUL and without halves of characters, also in its keys."""
+    if isinstance(value, str):
+        whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return whole.replace("\0", "\ufffd")
+    if isinstance(value, list):
+        return [printable(one) for one in value]
+    if isinstance(value, dict):
+        return {printable(key): printable(one) for key, one in value.items()}
+    return value
+
 
 def there(text: str) -> Path | None:
     """The file or folder that a person named, with ``~`` filled in; None where there is none, or
@@ -52,4 +77,4 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     if len(whole) < len(raw):
         with path.open("r+b") as file:
             file.truncate(len(whole))
-    return [json.loads(line) for line in whole.splitlines()]
+    return [loads(line) for line in whole.splitlines()]

@@ -32,12 +32,12 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import msgspec
 
 from jobs.spec import Job
-from orchestrator.description.profile import Profile
+from orchestrator.description.profile import Messages, Profile
 from orchestrator.errors import RunError
 from orchestrator.planning.plan import Plan
 from orchestrator.runs import layout
@@ -388,7 +388,7 @@ def look_folder(run: Run) -> Path:
     return path
 
 
-def wanted_by(run: Run) -> dict[str, Any]:
+def wanted_by(run: Run) -> Messages:
     """Who is told of what: the experiment file's word, else the profile's (or the user's own
     file's, taken in at launch)."""
     return run.plan.notify or run.profile.notify

@@ -32,7 +32,7 @@ from engines.contract.environment import environment
 from orchestrator.errors import RunError
 from orchestrator.node.system import write_json, write_text
 from orchestrator.planning.plan import Plan
-from orchestrator.runs.documents.reading import document, mapping
+from orchestrator.runs.documents.reading import Moment, document, mapping
 from orchestrator.runs.provenance.code_copies import (
     CODE,
     LAUNCHER,
@@ -107,7 +107,7 @@ class GitState(TypedDict):
 class Launch(Copies):
     """What is read again of ``launch.json``."""
 
-    time: float
+    time: Moment
     action: str
     git: GitState | None
     environment: dict[str, Any]
