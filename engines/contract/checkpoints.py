@@ -18,7 +18,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from engines.contract.config import ConfigError, EngineConfig
-from engines.contract.files import loads, write_json
+from engines.contract.files import content_of, loads, write_json
 from engines.contract.formats.weights import weight_files
 from engines.contract.metrics import is_higher_better
 
@@ -206,9 +206,9 @@ def listed(out: Path) -> tuple[list[Checkpoint], list[str]]:
         if folder.name.startswith(".") or folder.name == BEST:
             continue
         try:
-            manifest = Manifest.model_validate(loads(path.read_bytes()))
+            manifest = Manifest.model_validate(loads(content_of(path)))
         # Not JSON, not UTF-8, or not what a manifest says.
-        except ValueError:
+        except (OSError, ValueError):
             damaged.append(
                 f"{path}: not the manifest of a checkpoint: damaged, or of another program; "
                 f"delete {folder}, or make it again"

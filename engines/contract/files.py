@@ -6,11 +6,15 @@ Files that are only appended to are read without what a kill has torn.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+LARGEST_BYTES = 1 << 30
+"""Of what is read whole."""
 ODD = (b"\\u0000", b"\\ud", b"\\uD")
 """How JSON begins what no file can be named by and no terminal shows: NUL, half of a character."""
 
@@ -35,6 +39,24 @@ def printable(value: Any) -> Any:
     if isinstance(value, dict):
         return {printable(key): printable(one) for key, one in value.items()}
     return value
+
+
+def opened(path: Path) -> BinaryIO:
+    """A file, to be read. OSError for what is none: nobody waits for the other end of a pipe, and
+    /dev/zero has none."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is a folder, a pipe or a device", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def content_of(path: Path) -> bytes:
+    """What a record holds; OSError where it is no file, or larger than any record."""
+    with opened(path) as file:
+        if os.fstat(file.fileno()).st_size > LARGEST_BYTES:
+            raise OSError(errno.EINVAL, "is too large for a record", str(path))
+        return file.read()
 
 
 def there(text: str) -> Path | None:

@@ -45,13 +45,13 @@ class Experiment:
     source: Path
     stages: tuple[Stage, ...]
     snapshot: bool = False
-    notify: Messages = field(default_factory=dict)
+    notify: Messages = field(default_factory=Messages)
     """Empty: as the cluster's profile says."""
     retry: dict[str, int] = field(default_factory=dict)
     """How often a job is submitted again by itself, by kind of failure."""
     budget: dict[str, float] = field(default_factory=dict)
     """Empty: as the cluster's profile says."""
-    track: Tracking = field(default_factory=dict)
+    track: Tracking = field(default_factory=Tracking)
     """Where engines log to; empty: as the cluster's profile says."""
 
 

@@ -49,6 +49,8 @@ KNOWN = (
     r"|A(?:KIA|SIA)[0-9A-Z]{16}|AIza[\w-]{30,}|ya29\.[\w-]{20,}|GOCSPX-[\w-]{20,}"
     r"|xox[a-z]-[\w-]{10,}|xapp-[\w-]{10,}|[sr]k_(?:live|test)_[A-Za-z0-9]{16,}"
     r"|SG\.[\w-]{16,}\.[\w-]{16,}|\d{8,10}:AA[\w-]{30,}|hv[sbr]\.[\w-]{20,}"
+    # Tailscale, Pinecone, LangSmith.
+    r"|tskey-[a-z]+-[\w-]{20,}|pcsk_\w{20,}|lsv2_[ps][tk]_\w{20,}"
     r"|AGE-SECRET-KEY-1[0-9A-Z]{20,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
     # Addresses that are secrets themselves: whoever has one may write there.
     r"|https://hooks\.slack\.com/services/[\w/]+|https://[\w.]*discord(?:app)?\.com/api/webhooks/[\w/-]+"
@@ -66,6 +68,7 @@ BEGINNINGS = {
             *("ASIA", "AIza", "ya29.", "GOCSPX-", "xox", "xapp-", "SG.", "hvs.", "hvb.", "hvr."),
             *("AGE-SECRET-KEY-1", "eyJ", "https://", "-----BEGIN ", "nvapi-", "csk-", "tvly-"),
             *("jina_", "ntn_", "lin_api_", "dp.pt.", "dp.st.", "dp.ct.", "shp", "xkeysib-"),
+            *("tskey-", "pcsk_", "lsv2_"),
         ),
         (0,),
     ),

@@ -20,7 +20,14 @@ from orchestrator.runs.copies.moved import (
     place_before,
     uid_here,
 )
-from orchestrator.runs.documents.reading import NUL, Moment, decoded, document, values_of
+from orchestrator.runs.documents.reading import (
+    NUL,
+    Moment,
+    content_of,
+    decoded,
+    document,
+    values_of,
+)
 from orchestrator.runs.documents.whole_plan import wrong_in
 from orchestrator.runs.versions import refuse_newer
 
@@ -102,7 +109,7 @@ def written_for(run_folder: Path) -> str:
     """The folder that a run's files were written for; "" where an older version wrote them, or none
     can be read."""
     try:
-        return decoded((run_folder / NAME).read_bytes(), Place).folder
+        return decoded(content_of(run_folder / NAME), Place).folder
     except (OSError, ValueError):
         return ""
 
@@ -110,7 +117,7 @@ def written_for(run_folder: Path) -> str:
 def written_plan(run_folder: Path) -> PlanFile:
     """The plan file as it was written, wherever it lies now. Errors as of ``read_plan``."""
     path = run_folder / NAME
-    content = path.read_bytes()
+    content = content_of(path)
     try:
         if NUL in content:
             held = read_leniently(path, content)

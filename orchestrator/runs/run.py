@@ -43,7 +43,7 @@ from orchestrator.planning.plan import Plan
 from orchestrator.runs import layout
 from orchestrator.runs.copies.origin import Origin, read_origin
 from orchestrator.runs.documents.lock import locked
-from orchestrator.runs.documents.reading import document
+from orchestrator.runs.documents.reading import content_of, document
 from orchestrator.runs.record import Doubt, JobState, Record, Token
 from orchestrator.runs.sources import Claim, ExitRecord, read_exit
 from orchestrator.runs.state_file import NAME as STATE
@@ -337,7 +337,7 @@ class Run:
         if not path.exists():
             return {}
         found = {}
-        for line in path.read_text(errors="replace").splitlines():
+        for line in content_of(path).decode(errors="replace").splitlines():
             # A line that a kill has torn is left out; its token is looked up instead.
             with contextlib.suppress(msgspec.DecodeError):
                 noted = msgspec.json.decode(line, type=Noted)

@@ -17,7 +17,7 @@ import msgspec
 from orchestrator.errors import RunError
 from orchestrator.node.light.standard import printable
 from orchestrator.node.system import write_text
-from orchestrator.runs.documents.reading import NUL
+from orchestrator.runs.documents.reading import NUL, content_of
 from orchestrator.runs.record import Doubt, JobState, Record, Wait
 from orchestrator.runs.versions import Step, migrated
 
@@ -36,7 +36,7 @@ class StateFile(msgspec.Struct):
 def read_state(path: Path, run: str) -> list[Record]:
     """The records in the file of the run called ``run``. RunError, with the remedy, if it is none
     or a newer version has written it."""
-    content = path.read_bytes()
+    content = content_of(path)
     try:
         # The present format is tried first: most files have it, and typed decoding is one step
         # where plain values need two.

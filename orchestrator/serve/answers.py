@@ -36,6 +36,7 @@ from orchestrator.api.json_documents import (
 )
 from orchestrator.api.loaded import LoadedRun, list_runs
 from orchestrator.errors import RunError
+from orchestrator.node.system import opened
 from orchestrator.scores.results import gather
 from orchestrator.serve.answer import HTML, TEXT, Answer, of_values
 from orchestrator.serve.curves import curves_of, job_curves_of
@@ -170,7 +171,7 @@ def log(seen: Seen, query: Query) -> Answer:
     size = path.stat().st_size
     asked = number_of(query, "from")
     start = max(0, size + asked) if asked < 0 else min(asked, size)
-    with path.open("rb") as file:
+    with opened(path) as file:
         file.seek(start)
         piece = file.read(PIECE_BYTES)
     more = {

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from orchestrator.errors import RunError
 from orchestrator.lifecycle.refresh import look, refresh
+from orchestrator.node.system import opened
 from orchestrator.runs.lookup import all_runs, one_job, open_run
 from orchestrator.runs.record import ACTIVE, JobState, Record
 from orchestrator.runs.run import Run
@@ -74,7 +75,7 @@ def copy_from(path: Path, position: int, decoder: codecs.IncrementalDecoder) -> 
     if not path.exists():
         return position
     # As bytes: a position in bytes can be sought.
-    with path.open("rb") as file:
+    with opened(path) as file:
         file.seek(position)
         while piece := file.read(PIECE_BYTES):
             sys.stdout.write(decoder.decode(piece))

@@ -27,6 +27,8 @@ WORD = "Zq8vT3nL0pXw7RkB5mYd9aa"
         *("credentials", ".aws/config", ".azure/x.json", "gcloud/credentials.db", ".git-credentials"),
         *("client_secret_17.apps.json", "my-service-account.json", "application_default_credentials.json"),
         *(".docker/config.json", ".kube/config", "password.txt", "vault.kdbx", "main.tfstate"),
+        *("krb5cc_1000", "me.keytab", "kubeconfig", "lab-kubeconfig.yaml", "pgpass.conf", "curlrc"),
+        *("netrc", "git-credentials", "npmrc", "cookies.txt", "cookies.sqlite"),
     ],
 )  # fmt: skip
 def test_names_of_secrets(name: str) -> None:
@@ -53,6 +55,50 @@ def test_one_long_word_is_a_token_where_the_name_says_so(name: str, tmp_path: Pa
     assert secrecy(tmp_path / name) is Secrecy.NONE
     (tmp_path / "commit.txt").write_text(f"{WORD}\n")
     assert secrecy(tmp_path / "commit.txt") is Secrecy.NONE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "machine api.wandb.ai\n  login user\n  password {}\n",
+        "users:\n- name: a\n  user:\n    token: {}\n",
+        "users:\n- name: a\n  user:\n    client-key-data: {0}{0}\n",
+        '{{"type": "service_account", "private_key_id": "{}", "client_id": "7"}}',
+        "db.host:5432:mydb:user:{}\n",
+        "# mine\n*:*:*:user:{}\n",
+        '{{"auths": {{"https://index.docker.io/v1/": {{"auth": "{}"}}}}}}',
+        "[global]\nextra-index-url = https://user:{}@pypi.site.edu/simple\n",
+        "[default]\napi_key = {}\nbase_url = https://api.wandb.ai\n",
+        "//registry.site.edu/:_authToken={}\n",
+        'user = "me:{}"\n',
+        "<settings><servers><server><password>{}</password></server></servers></settings>",
+        "# Netscape HTTP Cookie File\n.site.edu\tTRUE\t/\tTRUE\t1900000000\tsession\t{}\n",
+        "PuTTY-User-Key-File-3: ssh-ed25519\nPrivate-Lines: 1\n{}\n",
+        "tskey-auth-{}\n",
+        "machine: x\nusername: me\napi-key: {}\n",
+    ],
+)
+def test_logins_of_programs_are_known_under_any_name(text: str, tmp_path: Path) -> None:
+    for name in ("notes", "backup.old", "settings.local"):
+        file = tmp_path / name
+        file.write_text(text.format(WORD))
+        assert secrecy(file) is not Secrecy.NONE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user: nobody\nhost: site.edu\n",
+        "<password></password>",
+        "<password>${env.PASSWORD}</password>",
+        "a:1:b:c:d\nand a sentence\n",
+        "train.py:12: loss is nan\n",
+        "cookies are baked for 12 minutes\n",
+    ],
+)
+def test_what_looks_like_a_login_and_is_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text(text)
+    assert secrecy(tmp_path / "notes") is Secrecy.NONE
 
 
 @pytest.mark.parametrize("key", SERVICES, ids=lambda key: key[:12])
