@@ -37,6 +37,7 @@ from orchestrator.api.json_documents import (
 from orchestrator.api.loaded import LoadedRun, list_runs
 from orchestrator.errors import RunError
 from orchestrator.node.system import opened
+from orchestrator.runs.documents.reading import content_of
 from orchestrator.scores.results import gather
 from orchestrator.serve.answer import HTML, TEXT, Answer, of_values
 from orchestrator.serve.curves import curves_of, job_curves_of
@@ -188,7 +189,7 @@ def report_page(seen: Seen, query: Query) -> Answer:
     job = one(query, "job")
     for told in reports(seen.run, seen.records):
         if told["job"] == job:
-            body = Path(told["html"]).read_bytes()
+            body = content_of(told["html"])
             return Answer(body, HTML, more={"Content-Security-Policy": REPORT_POLICY})
     raise RunError(f"{job} has written no report")
 

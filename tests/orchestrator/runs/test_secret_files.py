@@ -1,6 +1,7 @@
 """What a copy of a folder takes and leaves out, by the names and contents of files."""
 
 import json
+import os
 import string
 import subprocess
 from pathlib import Path
@@ -99,6 +100,22 @@ def test_logins_of_programs_are_known_under_any_name(text: str, tmp_path: Path) 
 def test_what_looks_like_a_login_and_is_none(text: str, tmp_path: Path) -> None:
     (tmp_path / "notes").write_text(text)
     assert secrecy(tmp_path / "notes") is Secrecy.NONE
+
+
+def test_names_of_bytes_are_copied_and_runs_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git names files by bytes; and it lists the runs where nobody has it ignore them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ORCH_RUNS", raising=False)
+    subprocess.run(["git", "init", "-q", "."], cwd=tmp_path, check=True)
+    odd = os.fsdecode(b"caf\xe9.py")
+    for name in (odd, "a\nb.py", "runs/trial/x/plan.json", "runs.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1")
+    digest = take_folder(tmp_path, tmp_path / "work")
+    copied = {path.name for path in (tmp_path / "work" / digest).rglob("*") if path.is_file()}
+    assert copied == {odd, "a\nb.py", "runs.py"}
 
 
 @pytest.mark.parametrize("key", SERVICES, ids=lambda key: key[:12])
