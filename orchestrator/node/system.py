@@ -60,6 +60,8 @@ REQUEUE_SECONDS = 60.0
 
 FORMAT, REGULAR = 0o170000, 0o100000
 """Of a mode: the bits that say what a path is, and those of a file (as in module ``stat``)."""
+LARGEST_BYTES = 1 << 30
+"""Of a record."""
 NO_FILE = 22
 """EINVAL."""
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -102,8 +104,10 @@ def opened(path: AnyPath) -> IO[bytes]:
 
 
 def read_json(path: AnyPath) -> dict[str, Any]:
-    """A JSON document."""
+    """A JSON document; ValueError if there is another or none."""
     with opened(path) as file:
+        if os.fstat(file.fileno()).st_size > LARGEST_BYTES:
+            raise ValueError("is too large for a record")
         document: dict[str, Any] = loads(file.read().decode())
     return document
 

@@ -60,7 +60,7 @@ def load_rounds(run: Run, stage: str) -> list[Round]:
         return rounds
     except FileNotFoundError:
         return []
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise RunError(
             f"{path}: {error}: which points were drawn cannot be known; put the file back, or "
             "search anew: set ORCH_RUNS to another folder, and launch"

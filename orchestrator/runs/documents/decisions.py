@@ -110,7 +110,7 @@ def override_lines(run: Run) -> list[Override]:
         return decoded(content_of(path), list[Override])
     except FileNotFoundError:
         return []
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise RunError(
             f"{path}: {error}: what persons decided in place of gates cannot be known; remove the "
             "file, and say it again: orch override"
