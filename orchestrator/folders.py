@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def runs_root() -> Path:
+    """Where runs lie: ``ORCH_RUNS``, else ``./runs``."""
+    from pathlib import Path
+
+    return Path(os.environ.get("ORCH_RUNS", "runs")).absolute()
+
+
 def config_folder() -> Path:
     """Cluster profiles and ``notify.yaml``: ``$XDG_CONFIG_HOME/orch``, else ``~/.config/orch``."""
     from pathlib import Path

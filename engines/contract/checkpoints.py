@@ -9,7 +9,6 @@ complete checkpoints. Light on purpose (no torch): the login node lists checkpoi
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from engines.contract.config import ConfigError, EngineConfig
 from engines.contract.counting.counts import BYTES, counter
-from engines.contract.files import write_json
+from engines.contract.files import content_of, loads, write_json
 from engines.contract.formats.weights import weight_files
 from engines.contract.metrics import is_higher_better
 
@@ -210,9 +209,9 @@ def listed(out: Path) -> tuple[list[Checkpoint], list[str]]:
         if folder.name.startswith(".") or folder.name == BEST:
             continue
         try:
-            manifest = Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
+            manifest = Manifest.model_validate(loads(content_of(path)))
         # Not JSON, not UTF-8, or not what a manifest says.
-        except ValueError:
+        except (OSError, ValueError):
             damaged.append(
                 f"{path}: not the manifest of a checkpoint: damaged, or of another program; "
                 f"delete {folder}, or make it again"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -175,7 +176,11 @@ def of_json(path: Path) -> Any:
         if b"\\u0000" in content or HALF.search(content):
             return None
         return json.loads(
-            content, parse_constant=_refused, parse_int=_whole, object_pairs_hook=_once
+            content,
+            parse_constant=_refused,
+            parse_float=_finite,
+            parse_int=_whole,
+            object_pairs_hook=_once,
         )
     except (OSError, ValueError, RecursionError):
         return None
@@ -184,6 +189,14 @@ def of_json(path: Path) -> Any:
 def _refused(constant: str) -> None:
     """NaN and the infinities are no JSON."""
     raise ValueError(constant)
+
+
+def _finite(text: str) -> float:
+    """A number that is not too large to be one."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
 
 
 def _whole(text: str) -> int:

@@ -6,10 +6,57 @@ Files that are only appended to are read without what a kill has torn.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+LARGEST_BYTES = 1 << 30
+"""Of what is read whole."""
+ODD = (b"\\u0000", b"\\ud", b"\\uD")
+"""How JSON begins what no file can be named by and no terminal shows: NUL, half of a character."""
+
+
+def loads(content: bytes) -> Any:
+    """A JSON document, whoever has written it; ValueError if it is none, or is nested too deep.
+    NUL and halves of characters become the sign for an unknown one."""
+    try:
+        value = json.loads(content)
+        return printable(value) if any(odd in content for odd in ODD) else value
+    except RecursionError as error:
+        raise ValueError("is nested too deep") from error
+
+
+def printable(value: Any) -> Any:
+    """The same document without NUL and without halves of characters, also in its keys."""
+    if isinstance(value, str):
+        whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return whole.replace("\0", "\ufffd")
+    if isinstance(value, list):
+        return [printable(one) for one in value]
+    if isinstance(value, dict):
+        return {printable(key): printable(one) for key, one in value.items()}
+    return value
+
+
+def opened(path: Path) -> BinaryIO:
+    """A file, to be read. OSError for what is none: nobody waits for the other end of a pipe, and
+    /dev/zero has none."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is a folder, a pipe or a device", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def content_of(path: Path) -> bytes:
+    """What a record holds; OSError where it is no file, or larger than any record."""
+    with opened(path) as file:
+        if os.fstat(file.fileno()).st_size > LARGEST_BYTES:
+            raise OSError(errno.EINVAL, "is too large for a record", str(path))
+        return file.read()
 
 
 def there(text: str) -> Path | None:
@@ -52,4 +99,4 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     if len(whole) < len(raw):
         with path.open("r+b") as file:
             file.truncate(len(whole))
-    return [json.loads(line) for line in whole.splitlines()]
+    return [loads(line) for line in whole.splitlines()]

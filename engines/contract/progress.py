@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from engines.contract.files import write_text
+from engines.contract.files import content_of, loads, write_text
 
 LARGEST = 2**63
 """Whole numbers from here on are none that a program counts to, and no float may hold them."""
@@ -55,10 +55,10 @@ class Progress:
 def read_progress(out: Path) -> list[dict[str, Any]]:
     """The lines of ``progress.jsonl``, as a program that was never stopped would have left them;
     what is no line is passed over."""
-    path = out / "progress.jsonl"
-    if not path.exists():
+    try:
+        return of_last_start(content_of(out / "progress.jsonl").splitlines())
+    except OSError:
         return []
-    return of_last_start(path.read_bytes().splitlines())
 
 
 def of_last_start(texts: Iterable[bytes]) -> list[dict[str, Any]]:
@@ -90,7 +90,7 @@ def whole_line(text: bytes) -> dict[str, Any] | None:
     """A line with all its keys; None if it is none. Only step is needed: a user's script may leave
     the others out."""
     try:
-        value = json.loads(text)
+        value = loads(text)
     except ValueError:
         return None
     if not isinstance(value, dict) or type(value.get("step")) is not int:

@@ -10,7 +10,6 @@ command has seen its jobs end. Reports read it; no engine works out a cost from 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engines.contract.config import ConfigError, EngineConfig
-from engines.contract.files import write_json
+from engines.contract.files import content_of, loads, write_json
 from engines.contract.metrics import METRICS
 
 COST_FILE = "cost.json"
@@ -107,14 +106,14 @@ def read_results(out: Path) -> tuple[list[Row], dict[str, Any]]:
     """Rows and the whole document of a finished job's ``results.json``. FileNotFoundError if it is
     not done, ConfigError if the file is damaged."""
     path = out / "results.json"
-    content = path.read_bytes()
+    content = content_of(path)
     try:
-        document: dict[str, Any] = json.loads(content)
+        document: dict[str, Any] = loads(content)
         rows = [Row.model_validate(row) for row in document["rows"]]
         # Whoever reads the document goes by these.
         document["facts"].items()
         document["engine"].strip()
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         what = "is empty" if not content else "is cut short, or holds something else"
         first = str(error).splitlines()[0]
         raise ConfigError(f"{path}: {what} ({first}); orch retry --job runs it again") from error
@@ -156,7 +155,7 @@ def read_cost(out: Path) -> Cost | str:
     # Words instead of an error: a report without costs is better than no report.
     path = out / COST_FILE
     try:
-        return Cost.model_validate_json(path.read_text())
+        return Cost.model_validate_json(content_of(path))
     except FileNotFoundError:
         return f"its output folder has no {COST_FILE}"
     except (OSError, UnicodeDecodeError, ValidationError):

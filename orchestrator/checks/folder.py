@@ -16,9 +16,25 @@ from pathlib import Path
 ELSEWHERE = "set ORCH_RUNS to a folder on another file system"
 
 
+def is_utf8(path: Path) -> bool:
+    """Whether a path can stand in a text; Python has other bytes as halves of characters."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def file_system(runs: Path) -> Iterator[str]:
     """What cannot be done where the runs will lie."""
     folder = runs.resolve()
+    for place in (folder, Path.cwd()):
+        if not is_utf8(place):
+            yield (
+                f"{str(place)!a}: the name of the folder is not UTF-8, and records of runs are: "
+                "work in a folder with another name"
+            )
+            return
     # The first launch makes the folder itself.
     while not folder.exists():
         folder = folder.parent

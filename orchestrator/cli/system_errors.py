@@ -47,7 +47,15 @@ ADVICE = {
     errno.ELOOP: "links lead in a circle (ls -l): remove one of them",
 }
 """What to do about what the surroundings may refuse."""
-CHANGED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY)
+CHANGED = (
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENOTEMPTY,
+    errno.EINVAL,
+    errno.ENXIO,
+)
 """A file or folder of a run is not as orch left it."""
 
 
@@ -58,7 +66,8 @@ def sentence(error: OSError) -> str | None:
     name, number = named(error), error.errno
     if number is None:
         return None
-    where = f"{name}: {os.strerror(number)}" if name else os.strerror(number)
+    said = error.strerror or os.strerror(number)
+    where = f"{name}: {said}" if name else said
     if number in ADVICE:
         return f"{where}: {ADVICE[number]}"
     if number in CHANGED and name and is_of_a_run(name):

@@ -364,6 +364,9 @@ def must_of(field: FieldInfo) -> Must:
         return Must(f"be {', '.join(words)} or {last}")
     if kind is int:
         least = [item.ge for item in field.metadata if hasattr(item, "ge")]
+        most = [item.le for item in field.metadata if hasattr(item, "le")]
+        if least and most:
+            return Must(f"be a whole number from {least[0]} to {most[0]}")
         return Must(f"be a whole number of at least {least[0]}" if least else "be a whole number")
     if isinstance(kind, type) and issubclass(kind, FileModel):
         return Must(part_must(kind))

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from engines.contract.words import near
 from engines.contract.written.mistakes import Mistakes
@@ -26,6 +26,7 @@ from orchestrator.description.joining.includes import read_joined
 from orchestrator.description.joining.variables import VARIABLES, with_variables
 from orchestrator.description.keys import ExperimentFile, PresetFile, StageFile
 from orchestrator.description.merging import merge, put
+from orchestrator.description.profile import Messages, Tracking
 from orchestrator.description.stage import Stage, in_order
 from orchestrator.description.stage_keys.options import BudgetFile
 from orchestrator.description.stage_keys.track import in_one_form
@@ -44,13 +45,13 @@ class Experiment:
     source: Path
     stages: tuple[Stage, ...]
     snapshot: bool = False
-    notify: dict[str, Any] = field(default_factory=dict)
+    notify: Messages = field(default_factory=Messages)
     """Empty: as the cluster's profile says."""
     retry: dict[str, int] = field(default_factory=dict)
     """How often a job is submitted again by itself, by kind of failure."""
     budget: dict[str, float] = field(default_factory=dict)
     """Empty: as the cluster's profile says."""
-    track: dict[str, Any] = field(default_factory=dict)
+    track: Tracking = field(default_factory=Tracking)
     """Where engines log to; empty: as the cluster's profile says."""
 
 
@@ -89,10 +90,12 @@ def read_experiment(
         source=path.resolve(),
         stages=in_order(stages, mistakes),
         snapshot=written is not None and written.snapshot,
-        notify=notify.plain() if notify else {},
+        notify=cast("Messages", notify.plain()) if notify else {},
         retry=written.retry.bounds if written and written.retry else {},
         budget=written.budget.model_dump() if written and written.budget else {},
-        track=in_one_form(track.plain()) if track and track.value is not None else {},
+        track=cast("Tracking", in_one_form(track.plain()))
+        if track and track.value is not None
+        else {},
     )
 
 

@@ -43,6 +43,8 @@ from orchestrator.description.sweeps.axis_keys import (
 )
 
 NAME_WORDS = "be a name of letters, digits, '_' and '-', at most 100 of them"
+MOST = 10_000_000
+"""Of what a job may ask for: 19 years of minutes, ten petabytes."""
 MOST_STAGES = 500
 """Of an experiment: they are put in order one by one."""
 
@@ -132,16 +134,16 @@ class ResourcesFile(FileModel):
     QUOTED = False
 
     # Defaults come from the class that the program uses, so that they stand in one place.
-    nodes: int = Field(default=Resources.nodes, ge=1)
+    nodes: int = Field(default=Resources.nodes, ge=1, le=MOST)
     """Nodes of the job; everything below is for each of them. A command is started once on each
     node; engines and packs take one."""
-    gpus: int = Field(default=Resources.gpus, ge=0)
+    gpus: int = Field(default=Resources.gpus, ge=0, le=MOST)
     """GPUs per node; the type comes from the cluster's profile."""
-    cpus: int = Field(default=Resources.cpus, ge=1)
+    cpus: int = Field(default=Resources.cpus, ge=1, le=MOST)
     """CPU cores per node."""
-    memory_gb: int = Field(default=Resources.memory_gb, ge=1)
+    memory_gb: int = Field(default=Resources.memory_gb, ge=1, le=MOST)
     """Memory per node, in GB."""
-    minutes: int = Field(default=Resources.minutes, ge=1)
+    minutes: int = Field(default=Resources.minutes, ge=1, le=MOST)
     """Time limit."""
 
 
@@ -247,10 +249,10 @@ class StageFile(OptionsFile):
     resources: ResourcesFile | None = None
     """What one job asks for: nodes, gpus and cpus (per node), memory_gb (per node), minutes (time
     limit)."""
-    pack: int = Field(default=1, ge=1)
+    pack: int = Field(default=1, ge=1, le=MOST)
     """How many jobs of the stage share one allocation. It asks for CPUs and memory for each of them
     and for GPUs once, which they share; each keeps its own state, log and retry."""
-    at_once: int | None = Field(default=None, ge=1)
+    at_once: int | None = Field(default=None, ge=1, le=MOST)
     """How many jobs of a pack run at a time; all without it. CPUs and memory are asked for so many,
     and time for as many turns as it takes."""
     canary: Annotated[

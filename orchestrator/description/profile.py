@@ -14,7 +14,7 @@ import re
 import shlex
 import sys
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 from jobs.spec import Options, Resources
 from orchestrator.description.stage_keys.sbatch_names import by_name
@@ -24,6 +24,23 @@ from orchestrator.node.redaction import is_secret as is_secret
 
 EVENTS = ("end", "fail", "decision")
 """What a person may be told of: a run ended, jobs died, a run waits for a decision."""
+
+
+class Messages(TypedDict, total=False):
+    """Who is told of what, as plans and profiles keep it (``NotifyFile`` in keys.py)."""
+
+    on: list[str]
+    command: list[str]
+    webhook_env: str
+    mail: str
+
+
+class Tracking(TypedDict, total=False):
+    """Where engines log to, as plans and profiles keep it (``TrackFile``)."""
+
+    to: list[str]
+    online: bool
+    project: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +105,11 @@ class Profile:
     command."""
     budget: dict[str, float] = field(default_factory=dict)
     """How many GPU-hours a run may take whose experiment has no budget: `{gpu_hours: 200}`."""
-    notify: dict[str, Any] = field(default_factory=dict)
+    notify: Messages = field(default_factory=Messages)
     """Who is told when a run ends, jobs die, or it waits for a decision: `{on: [end, fail,
     decision], command: [...], webhook_env: NAME, mail: ADDRESS}`; an experiment's own goes before
     it, without it `~/.config/orch/notify.yaml` holds."""
-    track: dict[str, Any] = field(default_factory=dict)
+    track: Tracking = field(default_factory=Tracking)
     """Where engines log the metrics of their progress: `[wandb, tensorboard]` (of `wandb`,
     `mlflow`, `tensorboard` and `trackio`), or `{to: [wandb], online: true, project: NAME}`; an
     experiment's own goes before it, whole."""

@@ -21,14 +21,14 @@ import socket
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Required, TypedDict
 
 from msgspec import structs
 
-from orchestrator.description.profile import EVENTS
+from orchestrator.description.profile import EVENTS, Messages
 from orchestrator.lifecycle.bounds import budget
 from orchestrator.lifecycle.retry_policy import would_fail_alike
 from orchestrator.node.system import write_json
@@ -204,7 +204,7 @@ def send(run: Run, records: Sequence[Record]) -> None:
             write_json(path_of(run), known)
 
 
-def messages(run: Run, records: Sequence[Record], wanted: Mapping[str, Any]) -> list[Message]:
+def messages(run: Run, records: Sequence[Record], wanted: Messages) -> list[Message]:
     """What there is to tell, by every way that works here."""
     from orchestrator.runs.provenance.redaction import redacted_output
 
@@ -261,7 +261,7 @@ def noted(run: Run) -> dict[str, Noted] | None:
     return document(path, dict[str, Noted], "no message is sent until it is removed")
 
 
-def senders(run: Run, wanted: Mapping[str, Any]) -> list[tuple[str, Send]]:
+def senders(run: Run, wanted: Messages) -> list[tuple[str, Send]]:
     """The ways that work here, by name; what lacks its variable or program is left to somebody
     elsewhere."""
 

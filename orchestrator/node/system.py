@@ -23,7 +23,7 @@ from orchestrator.node.light.standard import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any
+    from typing import IO, Any
 
     AnyPath = str | os.PathLike[str]
 
@@ -58,6 +58,12 @@ REQUEUE_SECONDS = 60.0
 """Longest wait for scontrol."""
 
 
+FORMAT, REGULAR = 0o170000, 0o100000
+"""Of a mode: the bits that say what a path is, and those of a file (as in module ``stat``)."""
+LARGEST_BYTES = 1 << 30
+"""Of a record."""
+NO_FILE = 22
+"""EINVAL."""
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -87,10 +93,22 @@ def write_text(path: AnyPath, text: str, mode: int = 0o666) -> None:
         raise
 
 
+def opened(path: AnyPath) -> IO[bytes]:
+    """A file, to be read. OSError for what is none: nobody waits for the other end of a pipe, and
+    /dev/zero has none."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if os.fstat(descriptor).st_mode & FORMAT != REGULAR:
+        os.close(descriptor)
+        raise OSError(NO_FILE, "it is a folder, a pipe or a device", os.fspath(path))
+    return open(descriptor, "rb")
+
+
 def read_json(path: AnyPath) -> dict[str, Any]:
-    """A JSON document."""
-    with open(path) as file:
-        document: dict[str, Any] = loads(file.read())
+    """A JSON document; ValueError if there is another or none."""
+    with opened(path) as file:
+        if os.fstat(file.fileno()).st_size > LARGEST_BYTES:
+            raise ValueError("is too large for a record")
+        document: dict[str, Any] = loads(file.read().decode())
     return document
 
 
@@ -238,12 +256,12 @@ def ended_by_itself(
 
 
 def tail(path: AnyPath) -> list[bytes]:
-    """The lines at the end of a file; none if it is not there."""
+    """The lines at the end of a file; none if it is not there, or is none."""
     try:
-        with open(path, "rb") as file:
+        with opened(path) as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_TAIL_BYTES))
             return file.read().splitlines()
-    except FileNotFoundError:
+    except OSError:
         return []
 
 

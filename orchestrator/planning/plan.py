@@ -20,6 +20,7 @@ from jobs.choices import Choice
 from jobs.gates import Condition
 from jobs.searches import Search
 from jobs.spec import Chain, Job, Replaced
+from orchestrator.description.profile import Messages, Tracking
 from orchestrator.node.claims import NODE_FAILURE
 
 RUN = "{run}"
@@ -57,7 +58,7 @@ class Plan:
     reuse: bool = False
     """Whether what another run of the same folder has done is taken from there. Not part of the
     identity."""
-    notify: dict[str, Any] = field(default_factory=dict)
+    notify: Messages = field(default_factory=Messages)
     """Who is told of what; empty: as the cluster's profile says. Not part of the identity."""
     retry: dict[str, int] = field(default_factory=dict)
     """How often a job is submitted again by itself, by kind of failure (``failure_causes.Kind``).
@@ -65,7 +66,7 @@ class Plan:
     budget: dict[str, float] = field(default_factory=dict)
     """``gpu_hours`` that the run may take; empty: as the cluster's profile says. Not part of the
     identity."""
-    track: dict[str, Any] = field(default_factory=dict)
+    track: Tracking = field(default_factory=Tracking)
     """Where engines log to; empty: as the cluster's profile says. Not part of the identity."""
 
     @property

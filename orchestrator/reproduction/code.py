@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.reproduction.differences import Difference, cut_short
+from orchestrator.runs.documents.reading import content_of
 from orchestrator.runs.provenance.code_copies import CODE, changed_files
 from orchestrator.runs.provenance.launches import kept, launches
 from orchestrator.runs.provenance.ran import Ran, RanJobs
@@ -176,4 +177,4 @@ def lines_of(path: Path) -> list[str]:
     """The lines of a file; none if it is not there."""
     if not path.exists():
         return []
-    return path.read_bytes().decode(errors="replace").splitlines()
+    return content_of(path).decode(errors="replace").splitlines()

@@ -30,6 +30,7 @@ from orchestrator.planning.planner import make_plan
 from orchestrator.reproduction.differences import cut_short
 from orchestrator.reproduction.some_jobs import Again, rerun_jobs
 from orchestrator.runs.create import create_run
+from orchestrator.runs.documents.reading import content_of
 from orchestrator.runs.lookup import named
 from orchestrator.runs.plan_file import read_plan
 from orchestrator.runs.provenance.code_copies import CODE, copy_launched
@@ -57,7 +58,7 @@ def recorded(run: Run) -> tuple[Path, dict[str, Any]]:
     newest = complete[-1]
     path = Path(newest["folder"]) / "experiment.yaml"
     # Stands in place of what looked like a key when the file was kept.
-    if "<secret>" in path.read_text():
+    if b"<secret>" in content_of(path):
         raise RunError(
             f"{path}: a secret was taken out of it: launch {run.plan.source} instead, and "
             "pass secrets by the environment"

@@ -19,6 +19,7 @@ from engines.contract.words import near
 from jobs.spec import Job
 from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
+from orchestrator.folders import runs_root as runs_root
 from orchestrator.runs.choices.rounds import show_points
 from orchestrator.runs.documents.damage import note
 from orchestrator.runs.plan_file import NAME as PLAN
@@ -27,11 +28,6 @@ from orchestrator.runs.run import Run
 
 KEYS = frozenset(field.name for field in fields(Profile))
 """Of a profile."""
-
-
-def runs_root() -> Path:
-    """Where runs lie: ``ORCH_RUNS``, else ``./runs``."""
-    return Path(os.environ.get("ORCH_RUNS", "runs")).absolute()
 
 
 def open_run(folder: Path) -> Run:

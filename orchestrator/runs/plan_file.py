@@ -20,7 +20,15 @@ from orchestrator.runs.copies.moved import (
     place_before,
     uid_here,
 )
-from orchestrator.runs.documents.reading import document
+from orchestrator.runs.documents.reading import (
+    NUL,
+    Moment,
+    content_of,
+    decoded,
+    document,
+    values_of,
+)
+from orchestrator.runs.documents.whole_plan import wrong_in
 from orchestrator.runs.versions import refuse_newer
 
 NAME = "plan.json"
@@ -44,7 +52,7 @@ class PlanFile(msgspec.Struct, frozen=True, kw_only=True):
     """Random; part of every token, so that no two runs share one."""
     cwd: str
     """Where orch was called: commands run there, relative paths in configs start there."""
-    created: float
+    created: Moment
     """Unix seconds."""
     version: int = 0
     """The number of its format; older files have none."""
@@ -101,23 +109,26 @@ def written_for(run_folder: Path) -> str:
     """The folder that a run's files were written for; "" where an older version wrote them, or none
     can be read."""
     try:
-        return msgspec.json.decode((run_folder / NAME).read_bytes(), type=Place).folder
-    except (OSError, msgspec.DecodeError):
+        return decoded(content_of(run_folder / NAME), Place).folder
+    except (OSError, ValueError):
         return ""
 
 
 def written_plan(run_folder: Path) -> PlanFile:
     """The plan file as it was written, wherever it lies now. Errors as of ``read_plan``."""
     path = run_folder / NAME
-    content = path.read_bytes()
+    content = content_of(path)
     try:
-        held = msgspec.json.decode(content, type=PlanFile, dec_hook=path_of)
-    except msgspec.DecodeError:
+        if NUL in content:
+            held = read_leniently(path, content)
+        else:
+            held = msgspec.json.decode(content, type=PlanFile, dec_hook=path_of)
+    except (msgspec.DecodeError, RecursionError):
         held = read_leniently(path, content)
     refuse_newer(path, held.version, FORMAT)
-    lost = unknown_job(held.plan)
-    if lost is not None:
-        raise damaged(path, f"it names the job '{lost}' and does not have it")
+    wrong = wrong_in(held.plan)
+    if wrong:
+        raise damaged(path, wrong)
     return held
 
 
@@ -128,26 +139,16 @@ def damaged(path: Path, why: object) -> DamagedPlan:
     )
 
 
-def unknown_job(plan: Plan) -> str | None:
-    """A job that others wait for or choose and that the plan does not have; None in a whole
-    plan."""
-    here = {job.name for job in plan.jobs}
-    named = [name for job in plan.jobs for name in job.requires]
-    named += [name for one in plan.choices.values() for name in one.jobs]
-    named += [name for gate in plan.gates.values() for one in gate for name in one.jobs]
-    return next((name for name in (*named, *plan.choices) if name not in here), None)
-
-
 def read_leniently(path: Path, content: bytes) -> PlanFile:
     """A file that is not as it should be: it may have a number that strict JSON has not (NaN,
     Infinity), be of a newer format, or be none of ours."""
     try:
-        values = json.loads(content)
+        values = values_of(content)
         if isinstance(values, dict) and isinstance(values.get("version"), int):
             # Before the types are checked: "use that version" helps, "not a plan file" would not.
             refuse_newer(path, values["version"], FORMAT)
         return msgspec.convert(values, PlanFile, dec_hook=path_of)
-    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+    except (ValueError, msgspec.ValidationError) as error:
         raise damaged(path, error) from error
 
 

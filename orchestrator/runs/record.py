@@ -16,6 +16,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import asdict, replace
 
+from orchestrator.runs.documents.reading import Code, Count, Moment
+
 
 class JobState(StrEnum):
     """Slurm's own words, plus three of ours: WAITING, SKIPPED and UNKNOWN."""
@@ -132,7 +134,7 @@ class Record(
     identity: str
     folder: str
     """Relative to the run folder."""
-    attempt: int = 0
+    attempt: Count = 0
     """How often it was submitted; attempt n lies in ``<folder>/attempt-<n>``."""
     token: str = ""
     """Last part of the scheduler's job name, as text (see ``Token``); empty while it was never
@@ -144,7 +146,7 @@ class Record(
     source: str = "orch"
     """Who said so: results, exit record, sacct, squeue, scheduler, gate, limit, reused or
     orch."""
-    seen: float = 0.0
+    seen: Moment = 0.0
     """When the source said so, in Unix seconds."""
     rule: str = ""
     """Which rule of ``reconcile`` decided the state; empty in what older versions wrote."""
@@ -155,12 +157,12 @@ class Record(
     """What it waits for, as long as it is not submitted or is held; None: nothing, or it runs."""
     doubt: Doubt | None = None
     """Why its state is UNKNOWN; None: it is not."""
-    submitted: float | None = None
-    started: float | None = None
-    ended: float | None = None
-    exit_code: int | None = None
+    submitted: Moment | None = None
+    started: Moment | None = None
+    ended: Moment | None = None
+    exit_code: Code | None = None
     host: str | None = None
-    restarts: int = 0
+    restarts: Count = 0
     """How often the scheduler has started this attempt again: after a time limit, a preemption or a
     failed node."""
     cause: str = ""
@@ -169,21 +171,21 @@ class Record(
     died_of: str = ""
     """The sentence that is shown instead of the reason: the kind of failure, the line it was read
     from, and what to do."""
-    memory_gb: int | None = None
+    memory_gb: Count | None = None
     """What retries have raised the request to; None: as planned."""
-    minutes: int | None = None
+    minutes: Count | None = None
     """The same for the time limit."""
-    retries: dict[str, int] = msgspec.field(default_factory=dict)
+    retries: dict[str, Count] = msgspec.field(default_factory=dict)
     """How often it was submitted again by itself, by kind of failure, over all attempts."""
     due: bool = False
     """Whether it waits to be submitted again by itself."""
-    gpu_hours: float | None = None
+    gpu_hours: Moment | None = None
     """What its starts have spent that are over; None: not counted, as in a run without a budget."""
-    step: int | None = None
+    step: Count | None = None
     """The newest step when a time limit ended it last and it was submitted again by itself."""
     exclude: str = ""
     """Nodes that earlier attempts failed of, with commas between."""
-    expected_start: float | None = None
+    expected_start: Moment | None = None
     """When the scheduler thought last that it would start; it may have been wrong."""
     reused: str = ""
     """``experiment/run:job``: of whose results this job has taken over; empty: it runs itself."""

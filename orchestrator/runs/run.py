@@ -32,18 +32,18 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import msgspec
 
 from jobs.spec import Job
-from orchestrator.description.profile import Profile
+from orchestrator.description.profile import Messages, Profile
 from orchestrator.errors import RunError
 from orchestrator.planning.plan import Plan
 from orchestrator.runs import layout
 from orchestrator.runs.copies.origin import Origin, read_origin
 from orchestrator.runs.documents.lock import locked
-from orchestrator.runs.documents.reading import document
+from orchestrator.runs.documents.reading import content_of, document
 from orchestrator.runs.record import Doubt, JobState, Record, Token
 from orchestrator.runs.sources import Claim, ExitRecord, read_exit
 from orchestrator.runs.state_file import NAME as STATE
@@ -337,7 +337,7 @@ class Run:
         if not path.exists():
             return {}
         found = {}
-        for line in path.read_text(errors="replace").splitlines():
+        for line in content_of(path).decode(errors="replace").splitlines():
             # A line that a kill has torn is left out; its token is looked up instead.
             with contextlib.suppress(msgspec.DecodeError):
                 noted = msgspec.json.decode(line, type=Noted)
@@ -388,7 +388,7 @@ def look_folder(run: Run) -> Path:
     return path
 
 
-def wanted_by(run: Run) -> dict[str, Any]:
+def wanted_by(run: Run) -> Messages:
     """Who is told of what: the experiment file's word, else the profile's (or the user's own
     file's, taken in at launch)."""
     return run.plan.notify or run.profile.notify

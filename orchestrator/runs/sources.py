@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from orchestrator.node.system import ended_by_itself
-from orchestrator.runs.documents.reading import document
+from orchestrator.runs.documents.reading import Code, Count, Moment, document
 from orchestrator.runs.record import JobState
 
 RESULTS, EXIT_RECORD = "results", "exit record"
@@ -59,32 +59,32 @@ class ExitRecord:
     token: str
     job_id: str
     host: str
-    pid: int
-    exit_code: int
+    pid: Count
+    exit_code: Code
     """Of the engine; negative: ended by that signal."""
-    started: float
-    ended: float
+    started: Moment
+    ended: Moment
     results: bool
     """Whether the results were there."""
-    seconds: float | None = None
+    seconds: Moment | None = None
     """How long it took, by a clock that nobody sets; None in a record of an older version."""
     reason: str = ""
     """The log line that says why it failed."""
     signals: tuple[str, ...] = ()
     """Signals the attempt received, in order."""
-    restart: int = 0
+    restart: Count = 0
     """How often the scheduler had started this attempt before."""
     requeued: bool = False
     """Whether it saved its state before its time limit and asked to be started again."""
-    resources: Mapping[str, int] | None = None
+    resources: Mapping[str, Count] | None = None
     """What the attempt had asked for; None in a run that an older version prepared."""
-    oom_kills: int | None = None
+    oom_kills: Count | None = None
     """How many of its processes the kernel killed for want of memory; None: the node could not
     tell."""
     state: Literal["", "CANCELLED", "NODE_FAIL"] = ""
     """Where only the node knows: CANCELLED if what it needs is not there, or it alone of its pack
     was ended; NODE_FAIL if it was lost with its node too often."""
-    neighbours: int = 0
+    neighbours: Count = 0
     """How many other jobs shared its allocation."""
     usage: Mapping[str, Any] | None = None
     """CPU seconds, peak memory and GPU use as the node measured them (``usage`` in
@@ -147,7 +147,7 @@ def exit_of_this_start(
 class Claim(msgspec.Struct, frozen=True):
     """What is read of ``claim.json`` here."""
 
-    restart: int
+    restart: Count
     token: str
 
 

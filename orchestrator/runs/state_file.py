@@ -15,7 +15,9 @@ from typing import Any
 import msgspec
 
 from orchestrator.errors import RunError
+from orchestrator.node.light.standard import printable
 from orchestrator.node.system import write_text
+from orchestrator.runs.documents.reading import NUL, content_of
 from orchestrator.runs.record import Doubt, JobState, Record, Wait
 from orchestrator.runs.versions import Step, migrated
 
@@ -34,15 +36,15 @@ class StateFile(msgspec.Struct):
 def read_state(path: Path, run: str) -> list[Record]:
     """The records in the file of the run called ``run``. RunError, with the remedy, if it is none
     or a newer version has written it."""
-    content = path.read_bytes()
+    content = content_of(path)
     try:
         # The present format is tried first: most files have it, and typed decoding is one step
         # where plain values need two.
         state = present(content)
         if state is None:
-            values = migrated(path, msgspec.json.decode(content), STEPS)
+            values = migrated(path, printable(msgspec.json.decode(content)), STEPS)
             state = msgspec.convert(values, StateFile)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise RunError(
             f"{path}: not a state file ({error}); rebuild it from the jobs' folders "
             f"and the scheduler: orch status {run} --rescan"
@@ -52,6 +54,8 @@ def read_state(path: Path, run: str) -> list[Record]:
 
 def present(content: bytes) -> StateFile | None:
     """The file, if it is of the present format: by far the most often, and read at once."""
+    if NUL in content:
+        return None
     try:
         state = msgspec.json.decode(content, type=StateFile)
     # JSON, but not of these types: an older format, or a newer one. What is no JSON at all is a

@@ -136,8 +136,8 @@ def start_of(training: Training) -> Located | None:
     if isinstance(model, dict):
         try:
             found = named(Path(model["folder"]), model["checkpoint"])
-        except ConfigError:
-            # The job that makes it is not done.
+        # The job that makes it is not done; or it names no folder.
+        except (ConfigError, KeyError, TypeError):
             return None
         return Located(START, 0, 0, found.model, found.manifest.format, found.manifest)
     if not isinstance(model, str):
@@ -159,7 +159,7 @@ def pruned(evolution: Evolution, training: Training, here: dict[str, Located]) -
             lines.append(f"{training.name}: {one.checkpoint} was deleted before it was scored")
     epochs = {one.epoch for one in seen if one.checkpoint != START}
     every = training.config.get("checkpoint_every_epochs")
-    if not every or not epochs:
+    if not isinstance(every, int) or every < 1 or not epochs:
         return lines
     # A checkpoint every 2 epochs, and the newest known one of epoch 8: 2, 4 and 6 were made.
     missed = sorted(set(range(every, max(epochs), every)) - epochs)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
+
+import msgspec
 
 from engines.contract.config import ConfigError
 from engines.contract.counting.counts import counted
@@ -27,6 +29,38 @@ from orchestrator.runs.run import Run
 
 BOUNDS = ("low", "high")
 """Axes of a report's rows that are the ends of an interval."""
+
+
+class Scored(TypedDict):
+    """A checkpoint that an evaluation has scored."""
+
+    name: str
+    fingerprint: NotRequired[str | None]
+    step: NotRequired[int]
+    epoch: NotRequired[int | float | None]
+
+
+class Task(TypedDict):
+    """A file of tasks."""
+
+    file: str
+    sha256: str
+
+
+class Facts(TypedDict):
+    """What is looked at of the facts beside a job's rows."""
+
+    checkpoints: NotRequired[list[Scored]]
+    tasks: NotRequired[dict[str, Task]]
+    problems: NotRequired[list[str]]
+    headline: NotRequired[str]
+    missing: NotRequired[list[str]]
+
+
+class Whole(TypedDict):
+    """The same of a whole document."""
+
+    facts: Facts
 
 
 def gather(
@@ -104,9 +138,13 @@ def in_place_of_results(run: Run, wanted: Set[str] | None, unfinished: Sequence[
 def whole_results(out: Path, job: str) -> tuple[list[Row], dict[str, Any]] | None:
     """The rows of a job and the whole document; None, and a note, if they are damaged."""
     try:
-        return read_results(out)
+        rows, document = read_results(out)
+        msgspec.convert(document, Whole)
+        return rows, document
     except ConfigError as error:
         note(out / RESULTS, str(error).partition(": ")[2], remedy(job))
+    except msgspec.ValidationError as error:
+        note(out / RESULTS, f"is not in the form that this version knows ({error})", remedy(job))
     except OSError as error:
         note(out / RESULTS, f"cannot be read ({error.strerror})", remedy(job))
     return None

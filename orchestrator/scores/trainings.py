@@ -79,7 +79,7 @@ def own_evaluations(run: Run) -> list[Job]:
 def source_folder(job: Job, key: str = "models") -> Path | None:
     """The output folder of the job whose checkpoints a job is given; None: of no job."""
     models = job.config.get(key)
-    if not isinstance(models, dict) or "folder" not in models:
+    if not isinstance(models, dict) or not isinstance(models.get("folder"), str):
         return None
     # Behind a link where it follows the best of several.
     return Path(models["folder"]).resolve()
@@ -140,7 +140,7 @@ def followed_folders(run: Run) -> set[Path]:
     evaluation of one named checkpoint chooses none."""
     folders = set()
     for job in evaluations(run) or own_evaluations(run):
-        models = job.config["models"]
-        if isinstance(models, dict) and models.get("checkpoint") is None:
-            folders.add(Path(models["folder"]).resolve())
+        models, folder = job.config.get("models"), source_folder(job)
+        if folder is not None and models.get("checkpoint") is None:
+            folders.add(folder)
     return folders

@@ -22,7 +22,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -36,6 +35,8 @@ from orchestrator.api.json_documents import (
 )
 from orchestrator.api.loaded import LoadedRun, list_runs
 from orchestrator.errors import RunError
+from orchestrator.node.system import opened
+from orchestrator.runs.documents.reading import content_of
 from orchestrator.scores.results import gather
 from orchestrator.serve.answer import HTML, TEXT, Answer, of_values
 from orchestrator.serve.curves import curves_of, job_curves_of
@@ -170,7 +171,7 @@ def log(seen: Seen, query: Query) -> Answer:
     size = path.stat().st_size
     asked = number_of(query, "from")
     start = max(0, size + asked) if asked < 0 else min(asked, size)
-    with path.open("rb") as file:
+    with opened(path) as file:
         file.seek(start)
         piece = file.read(PIECE_BYTES)
     more = {
@@ -187,7 +188,7 @@ def report_page(seen: Seen, query: Query) -> Answer:
     job = one(query, "job")
     for told in reports(seen.run, seen.records):
         if told["job"] == job:
-            body = Path(told["html"]).read_bytes()
+            body = content_of(told["html"])
             return Answer(body, HTML, more={"Content-Security-Policy": REPORT_POLICY})
     raise RunError(f"{job} has written no report")
 

@@ -11,6 +11,7 @@ that leads into it. A path may be written in several ways, and all of them have
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 from orchestrator.lifecycle.refresh import refresh
 from orchestrator.node.tracking.variables import SETTINGS as TRACKERS
+from orchestrator.runs.documents.reading import content_of
 from orchestrator.runs.layout import OUT
 from orchestrator.runs.lookup import all_runs
 from orchestrator.runs.record import ACTIVE, JobState, Record
@@ -97,8 +99,9 @@ def needed_by(run: Run) -> list[str]:
 def naming(folder: Path, name: re.Pattern[bytes]) -> Path | None:
     """The first file of a run that names another one."""
     for path in documents(folder):
-        if name.search(path.read_bytes()):
-            return path
+        with contextlib.suppress(OSError):
+            if name.search(content_of(path)):
+                return path
     return None
 
 

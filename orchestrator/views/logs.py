@@ -17,6 +17,8 @@ from rich.text import Text
 
 from orchestrator.errors import RunError
 from orchestrator.lifecycle.refresh import look, refresh
+from orchestrator.node.system import opened
+from orchestrator.runs.documents.reading import content_of
 from orchestrator.runs.lookup import all_runs, one_job, open_run
 from orchestrator.runs.record import ACTIVE, JobState, Record
 from orchestrator.runs.run import Run
@@ -74,7 +76,7 @@ def copy_from(path: Path, position: int, decoder: codecs.IncrementalDecoder) -> 
     if not path.exists():
         return position
     # As bytes: a position in bytes can be sought.
-    with path.open("rb") as file:
+    with opened(path) as file:
         file.seek(position)
         while piece := file.read(PIECE_BYTES):
             sys.stdout.write(decoder.decode(piece))
@@ -128,6 +130,6 @@ def reports(run: Run, records: Sequence[Record]) -> list[dict[str, str]]:
                 if one.state not in (JobState.COMPLETED, JobState.SKIPPED):
                     unfinished.append(f"{one.name} {one.state}")
             raise RunError(f"{run.name} has no report yet; not done: {', '.join(unfinished[:8])}")
-        text = (out / "report.txt").read_text()
+        text = content_of(out / "report.txt").decode(errors="replace")
         told.append({"job": record.name, "text": text, "html": str(out / "report.html")})
     return told

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.contract.progress import of_last_start
-from orchestrator.node.system import tail
+from orchestrator.node.system import opened, tail
 
 TAIL_BYTES = 32_768
 SHOWN_METRICS = (
@@ -90,12 +90,12 @@ def last_progress(out: Path) -> list[dict[str, Any]]:
     """The last whole lines of a job's progress.jsonl; reads only the end of the file."""
     path = out / "progress.jsonl"
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             file.seek(0, 2)
             start = max(0, file.tell() - TAIL_BYTES)
             file.seek(start)
             lines = file.read().splitlines()
-    except FileNotFoundError:
+    except OSError:
         return []
     if start:
         # The reading began somewhere in the middle of this line.

@@ -13,14 +13,13 @@ that is there twice is a mistake.
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from engines.contract.files import opened
 from engines.contract.written.mistakes import Mistakes
 from engines.contract.written.nodes import Node
 from engines.contract.written.scalars import SCALARS
@@ -138,15 +137,8 @@ def read_file(path: Path, mistakes: Mistakes) -> Node | None:
 
 def content_of(path: Path) -> bytes:
     """The bytes of a file, one more than may be at most. OSError where it is none."""
-    # Without waiting: a pipe with nobody at its other end is no file, and is not waited for.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(0, "it is a folder, a pipe or a device; name a file")
-        with open(handle, "rb", closefd=False) as file:
-            return file.read(MOST_BYTES + 1)
-    finally:
-        os.close(handle)
+    with opened(path) as file:
+        return file.read(MOST_BYTES + 1)
 
 
 def display(path: Path) -> str:

@@ -50,6 +50,7 @@ LOCK, READY = "scheduler.lock", "ready.lock"
 """Locks that a scheduler has: from its start, and once it has looked at every job. The first one
 holds its process id and start."""
 
+LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
 OF_THE_SHELL = {b"_", b"SHLVL", b"PWD", b"OLDPWD", b"COLUMNS", b"LINES"}
 """Variables that a shell changes by itself, and that are no reason for another scheduler."""
 
@@ -169,7 +170,9 @@ class LocalCluster:
     def start_scheduler(self) -> subprocess.Popen[bytes]:
         """Start one in a session of its own. If another has the lock it ends at once."""
         command = [sys.executable, "-P", "-m", "orchestrator.clusters.local", str(self.run.folder)]
-        with (self.folder / "log.txt").open("ab") as log:
+        # Without waiting: what lies there may be a pipe that nobody reads.
+        log_file = os.open(self.folder / "log.txt", LOG_FLAGS, 0o666)
+        with open(log_file, "ab") as log:
             return subprocess.Popen(
                 command,
                 stdout=log,

@@ -19,7 +19,7 @@ import msgspec
 from orchestrator.errors import RunError
 from orchestrator.node.system import lives, write_text
 from orchestrator.runs.documents.damage import note
-from orchestrator.runs.documents.reading import document, mapping
+from orchestrator.runs.documents.reading import Code, Moment, document, mapping
 from orchestrator.runs.record import ACTIVE, FINAL, JobState
 from orchestrator.runs.run import Run
 
@@ -58,6 +58,15 @@ class Known(TypedDict):
 
     job_id: str
     state: JobState
+    reason: NotRequired[str]
+    started: NotRequired[Moment | None]
+    exit_code: NotRequired[Code | None]
+
+
+class Ended(Known):
+    """What the row of a job that is over may have besides."""
+
+    ended: NotRequired[Moment | None]
 
 
 class Running(Queued):
@@ -65,7 +74,7 @@ class Running(Queued):
 
     pid: int
     start: str | None
-    started: float
+    started: Moment
 
 
 class Claimed(TypedDict):
@@ -73,7 +82,7 @@ class Claimed(TypedDict):
 
     pid: int
     start: str | None
-    started: float
+    started: Moment
 
 
 def read_table(run: Run) -> dict[str, Row]:
@@ -91,8 +100,8 @@ def is_whole(row: Any) -> bool:
         state = msgspec.convert(row, Known)["state"]
         if state == JobState.RUNNING:
             msgspec.convert(row, Running)
-        elif state not in FINAL:
-            msgspec.convert(row, Queued)
+        else:
+            msgspec.convert(row, Ended if state in FINAL else Queued)
     except msgspec.ValidationError:
         return False
     # A pack has ``exits``.

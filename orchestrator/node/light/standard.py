@@ -88,8 +88,34 @@ class Form:
         return float(name)
 
 
+ODD = ("\\u0000", "\\ud", "\\uD")
+"""How JSON begins what no file can be named by and no terminal shows: NUL, half of a character."""
+
+
 def loads(text: str) -> Any:
-    """A JSON document; ValueError if it is none."""
+    """A JSON document, whoever has written it; ValueError if it is none, or is nested too deep.
+    NUL and halves of characters become the sign for an unknown one."""
+    try:
+        value = scanned(text)
+        return printable(value) if any(odd in text for odd in ODD) else value
+    except RecursionError as error:
+        raise ValueError("is nested too deep") from error
+
+
+def printable(value: Any) -> Any:
+    """The same document without NUL and without halves of characters, also in its keys."""
+    if isinstance(value, str):
+        whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return whole.replace("\0", "\ufffd")
+    if isinstance(value, list):
+        return [printable(one) for one in value]
+    if isinstance(value, dict):
+        return {printable(key): printable(one) for key, one in value.items()}
+    return value
+
+
+def scanned(text: str) -> Any:
+    """A JSON document as it stands there; ValueError if it is none."""
     try:
         from _json import make_scanner
     except ImportError:

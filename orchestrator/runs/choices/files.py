@@ -23,8 +23,8 @@ from jobs.choices import FOLDER, LINK, Choice, Outcome
 from jobs.spec import Job
 from orchestrator.node.system import write_json
 from orchestrator.runs.documents.damage import note
-from orchestrator.runs.documents.decisions import UNREADABLE, Past, check_findings, check_moments
-from orchestrator.runs.documents.reading import document
+from orchestrator.runs.documents.decisions import UNREADABLE, Past, check_findings
+from orchestrator.runs.documents.reading import Moment, document
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
 
@@ -36,7 +36,7 @@ class Decided(TypedDict):
 
     chosen: str | None
     text: str
-    time: float
+    time: Moment
     findings: list[dict[str, Any]]
     history: list[Past]
     job: NotRequired[str]
@@ -79,7 +79,6 @@ def load_choice(run: Run, job: Job | Record) -> Decided | None:
     try:
         if decided is not None:
             check_findings(decided["findings"])
-            check_moments(decided["time"], decided["history"])
     except UNREADABLE as error:
         note(path, f"is not in the form that this version knows ({error})", REMEDY)
         return None

@@ -22,6 +22,7 @@ from jobs.searches import FOLDER, POINT, Round
 from jobs.spec import Job
 from jobs.stages import Point
 from orchestrator.errors import RunError
+from orchestrator.node.cost import LATEST
 from orchestrator.node.system import write_json
 from orchestrator.runs.documents.damage import note
 from orchestrator.runs.documents.reading import content_of, decoded
@@ -53,10 +54,13 @@ def load_rounds(run: Run, stage: str) -> list[Round]:
     must not be drawn in place of those that jobs have run at."""
     path = rounds_file(run, stage)
     try:
-        return decoded(content_of(path), Drawn)["rounds"]
+        rounds = decoded(content_of(path), Drawn)["rounds"]
+        if not all(0 <= one.time < LATEST for one in rounds):
+            raise ValueError("a time that no clock shows")
+        return rounds
     except FileNotFoundError:
         return []
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise RunError(
             f"{path}: {error}: which points were drawn cannot be known; put the file back, or "
             "search anew: set ORCH_RUNS to another folder, and launch"

@@ -14,7 +14,7 @@ import msgspec
 
 from orchestrator.errors import RunError
 from orchestrator.node.system import write_text
-from orchestrator.runs.documents.reading import content_of, decoded
+from orchestrator.runs.documents.reading import Moment, content_of, decoded
 
 NAME = "copy.json"
 
@@ -26,7 +26,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """HOST:RUN, as `orch pull` was given it."""
     uid: str
     """That of the run's plan file, by which it is told from another launch of the same."""
-    asked: float
+    asked: Moment
     """When the newest pull began, in Unix seconds: what is here is at least so new."""
     complete: bool
     """Whether that pull has come to its end."""

@@ -13,9 +13,8 @@ import msgspec
 
 from jobs.gates import Condition, Finding
 from orchestrator.errors import RunError
-from orchestrator.node.cost import LATEST
 from orchestrator.runs.documents.damage import note
-from orchestrator.runs.documents.reading import content_of, decoded, document
+from orchestrator.runs.documents.reading import Moment, content_of, decoded, document
 from orchestrator.runs.run import Run
 
 UNREADABLE = (KeyError, TypeError, AttributeError, OverflowError, msgspec.MsgspecError)
@@ -26,7 +25,7 @@ REMEDY = "left out; the gate decides anew while jobs wait for it"
 class Past(TypedDict):
     """An earlier decision: of a gate, or of the best job."""
 
-    time: float
+    time: Moment
     text: str
     decision: NotRequired[str]
     chosen: NotRequired[str | None]
@@ -39,7 +38,7 @@ class Kept(TypedDict):
     decision: str
     """``run``, ``skip`` or ``open``."""
     text: str
-    time: float
+    time: Moment
     inputs: list[dict[str, Any]]
     """Conditions with the value of every judged job."""
     history: list[Past]
@@ -53,7 +52,7 @@ class Override(TypedDict):
     """``run``, ``skip`` or ``take``."""
     reason: str
     by: str
-    time: float
+    time: Moment
     take: NotRequired[str | None]
 
 
@@ -80,19 +79,12 @@ def load_decision(run: Run, key: str) -> Kept | None:
         for entry in kept["inputs"]:
             msgspec.convert(entry["condition"], Condition)
             check_findings(entry["findings"])
-        check_moments(kept["time"], kept["history"])
         for past in kept["history"]:
             past["decision"]
     except UNREADABLE as error:
         note(path, f"is not in the form that this version knows ({error})", REMEDY)
         return None
     return kept
-
-
-def check_moments(newest: float, history: list[Past]) -> None:
-    """OverflowError for what no clock shows."""
-    if not all(0 <= moment < LATEST for moment in (newest, *(one["time"] for one in history))):
-        raise OverflowError("a time that no clock shows")
 
 
 def check_findings(values: list[dict[str, Any]]) -> None:
@@ -118,7 +110,7 @@ def override_lines(run: Run) -> list[Override]:
         return decoded(content_of(path), list[Override])
     except FileNotFoundError:
         return []
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise RunError(
             f"{path}: {error}: what persons decided in place of gates cannot be known; remove the "
             "file, and say it again: orch override"

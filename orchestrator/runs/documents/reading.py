@@ -10,46 +10,72 @@ their own, which raise a RunError.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
+import os
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from orchestrator.node.cost import LATEST
+from orchestrator.node.light.standard import loads
+from orchestrator.node.system import opened
 from orchestrator.runs.documents.damage import note
 
+LARGEST_BYTES = 1 << 30
+"""Of a record: a state of a million jobs is smaller."""
 TRIES = 3
 """How often a file is opened that another machine has just replaced (ESTALE on NFS)."""
+NUL = b"\\u0000"
+"""As strict JSON has it; halves of characters it has not."""
+
+Moment = Annotated[float, msgspec.Meta(ge=0, lt=LATEST)]
+"""Unix seconds, or how many they were; what no clock shows is a damaged file."""
+Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+Code = Annotated[int, msgspec.Meta(gt=-(1 << 31), lt=1 << 31)]
+"""Of how a program ended."""
 
 T = TypeVar("T")
 
 
 def content_of(path: Path | str) -> bytes:
-    """The content of a file; OSError as of ``open``."""
+    """The content of a file; OSError as of ``open``, and FileNotFoundError for a path that can be
+    none."""
     for attempt in range(1, TRIES + 1):
         try:
-            with open(path, "rb") as file:  # noqa: PTH123  # paths as text, of thousands of jobs
+            with opened(path) as file:
+                if os.fstat(file.fileno()).st_size > LARGEST_BYTES:
+                    raise OSError(errno.EINVAL, "is too large for a record", str(path))
                 return file.read()
         except OSError as error:
             # On NFS a file that is replaced while it is read is gone for this reader; its name
             # leads to the new one.
             if error.errno != errno.ESTALE or attempt == TRIES:
                 raise
+        except ValueError as error:  # of a NUL or half a character
+            raise FileNotFoundError(errno.ENOENT, str(error), str(path)) from error
     raise AssertionError("the last try returns or raises")
 
 
 def decoded(content: bytes, kind: type[T]) -> T:
     """A document of this type; ValueError if it is none. Keys that the type does not have are
     passed over: a newer version may have written them."""
+    # What can be shown as it is, mostly: whoever reads thousands of records decodes them at once.
+    if NUL not in content:
+        with contextlib.suppress(msgspec.DecodeError, RecursionError):
+            return msgspec.json.decode(content, type=kind)
     try:
-        return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, RecursionError):
-        try:
-            # Python's own reader takes NaN and Infinity, which strict JSON has not.
-            return msgspec.convert(json.loads(content), kind)
-        except (ValueError, RecursionError, msgspec.ValidationError) as error:
-            raise ValueError(in_short(content, error)) from error
+        return msgspec.convert(values_of(content), kind)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise ValueError(in_short(content, error)) from error
+
+
+def values_of(content: bytes) -> Any:
+    """A document as Python's own reader has it, which takes NaN and Infinity as strict JSON does
+    not; without what no file can be named by and no terminal shows. ValueError if it is none."""
+    return loads(content.decode())
 
 
 def in_short(content: bytes, error: Exception) -> str:

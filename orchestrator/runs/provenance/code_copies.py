@@ -26,6 +26,7 @@ from pathlib import Path
 
 import engines
 from orchestrator.errors import CheckError, RunError
+from orchestrator.folders import runs_root
 from orchestrator.node import attempt
 from orchestrator.node.system import write_json
 from orchestrator.runs.provenance.secret_files import (
@@ -70,7 +71,7 @@ def hash_of(contents: Mapping[str, bytes]) -> str:
     whole = hashlib.sha256()
     for name, content in sorted(contents.items()):
         # With the length, so that the end of one file cannot pass for the beginning of the next.
-        whole.update(f"{name}\0{len(content)}\0".encode() + content)
+        whole.update(f"{name}\0{len(content)}\0".encode(errors="surrogateescape") + content)
     return whole.hexdigest()[:16]
 
 
@@ -160,7 +161,10 @@ class Found:
 def known_files(folder: Path) -> Found:
     """Files of a folder that git tracks, and those that it neither tracks nor ignores, by their
     names alone. CheckError without git."""
-    untracked = dict.fromkeys(files_known_to_git(folder, "--others", "--exclude-standard"))
+    others = files_known_to_git(folder, "--others", "--exclude-standard")
+    # Runs that lie in the folder are no code, whatever git knows of them.
+    runs = os.path.relpath(runs_root(), folder) + os.sep
+    untracked = dict.fromkeys(name for name in others if not name.startswith(runs))
     found = Found(taken=[], untracked=[], with_secrets=[], secret=[], repositories=[])
     for name in [*files_known_to_git(folder, "--cached"), *untracked]:
         path = folder / name

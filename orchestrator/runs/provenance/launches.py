@@ -32,7 +32,7 @@ from engines.contract.environment import environment
 from orchestrator.errors import RunError
 from orchestrator.node.system import write_json, write_text
 from orchestrator.planning.plan import Plan
-from orchestrator.runs.documents.reading import document, mapping
+from orchestrator.runs.documents.reading import Moment, content_of, document, mapping
 from orchestrator.runs.provenance.code_copies import (
     CODE,
     LAUNCHER,
@@ -107,7 +107,7 @@ class GitState(TypedDict):
 class Launch(Copies):
     """What is read again of ``launch.json``."""
 
-    time: float
+    time: Moment
     action: str
     git: GitState | None
     environment: dict[str, Any]
@@ -370,7 +370,7 @@ def tell_changes(root: Path, before: dict[str, Any], now: dict[str, Any], tell: 
 def kept(launch: dict[str, Any], file: str) -> str:
     """A text kept with a launch; empty if there was none."""
     path = Path(launch["folder"]) / file
-    return path.read_bytes().decode(errors="replace") if path.exists() else ""
+    return content_of(path).decode(errors="replace") if path.exists() else ""
 
 
 def description(plan: Plan) -> str:

@@ -18,7 +18,7 @@ from typing import Any, TypedDict
 import msgspec
 
 from jobs.spec import Job
-from orchestrator.runs.documents.reading import document
+from orchestrator.runs.documents.reading import Moment, document
 from orchestrator.runs.layout import attempt_folder
 from orchestrator.runs.provenance.launches import launch_of, launches
 from orchestrator.runs.reuse import ledger
@@ -34,7 +34,7 @@ class Begun(msgspec.Struct, frozen=True):
     """What is read here of an attempt's ``claim.json``."""
 
     code: str = ""
-    started: float | None = None
+    started: Moment | None = None
     host: str = ""
 
 

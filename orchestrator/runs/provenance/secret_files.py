@@ -73,6 +73,7 @@ ENDS = (
         ".tfstate",
         ".jceks",
         ".agekey",
+        ".keytab",
     ),
 )
 WORDS = (
@@ -84,6 +85,8 @@ WORDS = (
     r"|(.*[._-])?(secrets?|credentials?|creds)(\.(ya?ml|json|toml|ini|cfg|conf|txt|csv|env|enc))?"
     r"|client_?secrets?.*\.json|(.*[._-])?service[_-]?account.*\.json|.*-firebase-adminsdk-.*\.json"
     r"|(.*[._-])?(passwords?|passwd|passphrases?)(\.(txt|ya?ml|json|toml|ini|cfg|conf|csv))?"
+    # Of Kerberos and Kubernetes; what browsers and curl keep to stay logged in.
+    r"|krb5cc(_.*)?|(.*[._-])?kubeconfig(\.ya?ml)?|cookies?\.(txt|sqlite)|pgpass\.conf"
 )
 """Forms of names, in small letters."""
 TOKENS = (
@@ -99,9 +102,16 @@ PROGRAMS = (
     *(".rs", ".go", ".java", ".scala", ".f90"),
 )
 """Ends of programs, which may have a key in them."""
-PRIVATE_KEY = re.compile(
-    r"-----? ?BEGIN [A-Z0-9 ]*PRIVATE KEY|^PuTTY-User-Key-File|^openssh-key-v1", re.MULTILINE
+SECRET = re.compile(
+    r"-----? ?BEGIN [A-Z0-9 ]*PRIVATE KEY|^PuTTY-User-Key-File|^openssh-key-v1"
+    # Cookies for curl and wget; keys of Kubernetes; logins of Maven; of curl; of PostgreSQL alone.
+    r"|\A# (?:Netscape )?HTTP Cookie File|^\s{0,20}client-key-data:\s{1,9}[\w+/=]{40}"
+    r"|<(?:password|passphrase|privateKey)>[^<>${}]{4,512}</"
+    r"|^-{0,2}(?:proxy-)?user\s{0,9}[=:\s]\s{0,9}\"?[^:\s\"]{1,99}:[^\s\"$]{4,512}\"?$"
+    r"|\A(?:(?:#.*)?\n)*[^:\s#]+:(?:\d+|\*):[^:\s]+:[^:\s]+:\S+\s*\Z",
+    re.MULTILINE,
 )
+"""What no other file than one of secrets has in it."""
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 """How a text begins that a shell of Windows has written."""
 
@@ -120,7 +130,9 @@ def is_secret_name(name: str) -> bool:
     base = path.name
     if HARMLESS.fullmatch(base):
         return False
-    if base in NAMES or base.endswith(ENDS) or compiled(WORDS, False).fullmatch(base):
+    # Without its dot too: as a file is handed on.
+    is_named = base in NAMES or f".{base.lstrip('._')}" in NAMES
+    if is_named or base.endswith(ENDS) or compiled(WORDS, False).fullmatch(base):
         return path.suffix not in PROGRAMS
     above = path.parts[:-1]
     return any(folder in FOLDERS and FOLDERS[folder] in ("", base) for folder in above)
@@ -140,7 +152,7 @@ def secrecy(path: Path) -> Secrecy:
     is_word = SHORTEST_TOKEN <= len(text) <= LONGEST_TOKEN and len(text.split()) == 1
     if is_word and compiled(TOKENS, False).fullmatch(path.name.lower()):
         return Secrecy.IS
-    if PRIVATE_KEY.search(text) and not runs:
+    if not runs and SECRET.search(text):
         return Secrecy.IS
     if not holds_secret(text, closely=not runs and len(content) <= CLOSELY_BYTES):
         return Secrecy.NONE

@@ -20,7 +20,7 @@ from typing import Any, TypedDict
 from orchestrator.node.cost import COST_FILE
 from orchestrator.node.reuse.evidence import SMALL_BYTES, unlike
 from orchestrator.node.system import write_json
-from orchestrator.runs.documents.reading import mapping
+from orchestrator.runs.documents.reading import Moment, mapping
 from orchestrator.runs.layout import OUT, RESULTS
 
 REUSED = "reused.json"
@@ -36,8 +36,8 @@ Told = TypedDict(
         "from": str,
         "job": str,
         "token": str,
-        "ended": float | None,
-        "time": float,
+        "ended": Moment | None,
+        "time": Moment,
         "files": dict[str, list[Any]],
     },
 )

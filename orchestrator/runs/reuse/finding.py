@@ -16,7 +16,7 @@ from typing import Any, TypedDict
 
 from orchestrator.node.reuse.evidence import CHANGED, LEFT
 from orchestrator.runs.copies.origin import NAME as COPY
-from orchestrator.runs.documents.reading import document
+from orchestrator.runs.documents.reading import Moment, document
 from orchestrator.runs.layout import EXIT, attempt_folder, out_folder
 from orchestrator.runs.lookup import all_runs
 from orchestrator.runs.reuse import ledger
@@ -61,7 +61,7 @@ class Source:
     line: Line
     left: dict[str, list[Any]]
     """What it has left (orchestrator/node/reuse/evidence.py)."""
-    ended: float | None
+    ended: Moment | None
 
     @property
     def run(self) -> str:

@@ -8,20 +8,19 @@ because neither trackers nor variables are part of what a job is. Called by ``ru
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from orchestrator.description.profile import Profile
+from orchestrator.description.profile import Profile, Tracking
 from orchestrator.node.system import write_json
 from orchestrator.node.tracking.variables import LOCAL, SETTINGS, WHO
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.plan_file import PlanFile
 
-NONE: dict[str, Any] = {"to": [], "online": False, "project": ""}
+NONE: Tracking = {"to": [], "online": False, "project": ""}
 
 
-def wanted(plan: Plan, profile: Profile) -> dict[str, Any]:
+def wanted(plan: Plan, profile: Profile) -> Tracking:
     """Where engines log to: the experiment's word, whole, else the profile's."""
-    return plan.track or profile.track or NONE
+    return {**NONE, **(plan.track or profile.track)}
 
 
 def write_settings(folder: Path, held: PlanFile) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engines.contract.checkpoint_formats import Located
-from engines.contract.results import read_results
 from jobs.spec import Job
 from orchestrator.runs.layout import RESULTS
 from orchestrator.runs.provenance.launches import Tell
@@ -23,6 +22,7 @@ from orchestrator.scores.evolution import (
     SeenCheckpoint,
     score_key,
 )
+from orchestrator.scores.results import whole_results
 from orchestrator.scores.trainings import source_folder
 
 
@@ -80,7 +80,8 @@ def adopt_own(evolution: Evolution, run: Run, own: Iterable[Job], tell: Tell) ->
         out = run.out_folder(job)
         if not (out / RESULTS).exists():
             continue
-        listed = read_results(out)[1]["facts"].get("checkpoints", [])
+        read = whole_results(out, job.name)
+        listed = [] if read is None else read[1]["facts"].get("checkpoints", [])
         # Of several its rows do not say which is which; an older version did not note them.
         if len(listed) != 1 or not listed[0].get("fingerprint"):
             continue

@@ -73,8 +73,8 @@ def test_every_mistake_is_told_at_once_with_its_line() -> None:
         "value or take it out",
         "x.yaml:7: stage 'train': axis 'seed' has the value 0 twice; remove one",
         "x.yaml:8: stage 'train': resources: unknown key 'cpu' (value 2); did you mean 'cpus'?",
-        "x.yaml:8: stage 'train': resources: gpus must be a whole number of at least 0, got 'two'",
-        "x.yaml:8: stage 'train': resources: minutes must be a whole number of at least 1, got 0",
+        "x.yaml:8: stage 'train': resources: gpus must be a whole number from 0 to 10000000, got 'two'",
+        "x.yaml:8: stage 'train': resources: minutes must be a whole number from 1 to 10000000, got 0",
         "x.yaml:9: stage 'train': after: no stage 'nobody'; known: a, b, c, train",
         "x.yaml:10: stage 'a' waits for itself: a -> b -> a; take one of them out of 'after'",
         "x.yaml:14: stage 'c': checkpoints: 'evry:2' is none of last, best, all, "

@@ -101,7 +101,7 @@ def test_a_short_canary_is_a_job_that_nothing_else_sees(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stage", "keys", "said"),
     [
-        ("train", {"pack": 0}, "'pack' must be a whole number of at least 1"),
+        ("train", {"pack": 0}, "'pack' must be a whole number from 1 to 10000000"),
         ("train", {"pack": 2, "resources": {"nodes": 2}}, "each asks for 2 nodes"),
         ("train", {"resources": {"nodes": 2}}, "engine 'fsm' runs on one node, and 'nodes' is 2"),
         ("train", {"canary": "yes"}, "'canary' must be true, or config keys"),

@@ -21,7 +21,7 @@ from orchestrator.runs.plan_file import PlanFile, read_plan, write_plan
 from orchestrator.runs.record import JobState, Record, unchanged
 from orchestrator.runs.run import Run
 
-TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 TIME = st.none() | st.floats(0, 2e9)
 
 
@@ -38,7 +38,7 @@ def made(folder: Path, config: dict[str, object] | None = None) -> Run:
             resources=Resources(cpus=2),
             identity=f"i{n}",
             folder=f"jobs/a.n-{n}",
-            after=("z",) * n,
+            after=("a/n=0",) * n,
         )
         for n in range(2)
     )

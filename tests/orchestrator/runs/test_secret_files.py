@@ -1,6 +1,7 @@
 """What a copy of a folder takes and leaves out, by the names and contents of files."""
 
 import json
+import os
 import string
 import subprocess
 from pathlib import Path
@@ -27,6 +28,8 @@ WORD = "Zq8vT3nL0pXw7RkB5mYd9aa"
         *("credentials", ".aws/config", ".azure/x.json", "gcloud/credentials.db", ".git-credentials"),
         *("client_secret_17.apps.json", "my-service-account.json", "application_default_credentials.json"),
         *(".docker/config.json", ".kube/config", "password.txt", "vault.kdbx", "main.tfstate"),
+        *("krb5cc_1000", "me.keytab", "kubeconfig", "lab-kubeconfig.yaml", "pgpass.conf", "curlrc"),
+        *("netrc", "git-credentials", "npmrc", "cookies.txt", "cookies.sqlite"),
     ],
 )  # fmt: skip
 def test_names_of_secrets(name: str) -> None:
@@ -53,6 +56,66 @@ def test_one_long_word_is_a_token_where_the_name_says_so(name: str, tmp_path: Pa
     assert secrecy(tmp_path / name) is Secrecy.NONE
     (tmp_path / "commit.txt").write_text(f"{WORD}\n")
     assert secrecy(tmp_path / "commit.txt") is Secrecy.NONE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "machine api.wandb.ai\n  login user\n  password {}\n",
+        "users:\n- name: a\n  user:\n    token: {}\n",
+        "users:\n- name: a\n  user:\n    client-key-data: {0}{0}\n",
+        '{{"type": "service_account", "private_key_id": "{}", "client_id": "7"}}',
+        "db.host:5432:mydb:user:{}\n",
+        "# mine\n*:*:*:user:{}\n",
+        '{{"auths": {{"https://index.docker.io/v1/": {{"auth": "{}"}}}}}}',
+        "[global]\nextra-index-url = https://user:{}@pypi.site.edu/simple\n",
+        "[default]\napi_key = {}\nbase_url = https://api.wandb.ai\n",
+        "//registry.site.edu/:_authToken={}\n",
+        'user = "me:{}"\n',
+        "<settings><servers><server><password>{}</password></server></servers></settings>",
+        "# Netscape HTTP Cookie File\n.site.edu\tTRUE\t/\tTRUE\t1900000000\tsession\t{}\n",
+        "PuTTY-User-Key-File-3: ssh-ed25519\nPrivate-Lines: 1\n{}\n",
+        "tskey-auth-{}\n",
+        "machine: x\nusername: me\napi-key: {}\n",
+    ],
+)
+def test_logins_of_programs_are_known_under_any_name(text: str, tmp_path: Path) -> None:
+    for name in ("notes", "backup.old", "settings.local"):
+        file = tmp_path / name
+        file.write_text(text.format(WORD))
+        assert secrecy(file) is not Secrecy.NONE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user: nobody\nhost: site.edu\n",
+        "<password></password>",
+        "<password>${env.PASSWORD}</password>",
+        "a:1:b:c:d\nand a sentence\n",
+        "train.py:12: loss is nan\n",
+        "cookies are baked for 12 minutes\n",
+    ],
+)
+def test_what_looks_like_a_login_and_is_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text(text)
+    assert secrecy(tmp_path / "notes") is Secrecy.NONE
+
+
+def test_names_of_bytes_are_copied_and_runs_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git names files by bytes; and it lists the runs where nobody has it ignore them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ORCH_RUNS", raising=False)
+    subprocess.run(["git", "init", "-q", "."], cwd=tmp_path, check=True)
+    odd = os.fsdecode(b"caf\xe9.py")
+    for name in (odd, "a\nb.py", "runs/trial/x/plan.json", "runs.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1")
+    digest = take_folder(tmp_path, tmp_path / "work")
+    copied = {path.name for path in (tmp_path / "work" / digest).rglob("*") if path.is_file()}
+    assert copied == {odd, "a\nb.py", "runs.py"}
 
 
 @pytest.mark.parametrize("key", SERVICES, ids=lambda key: key[:12])

@@ -113,8 +113,8 @@ def test_a_file_that_cannot_be_read_is_told_and_not_waited_for(tmp_path: Path) -
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "circle").symlink_to("circle")
     words = {
-        "pipe": "it is a folder, a pipe or a device; name a file",
-        ".": "it is a folder, a pipe or a device; name a file",
+        "pipe": "it is a folder, a pipe or a device",
+        ".": "it is a folder, a pipe or a device",
         "absent": "No such file or directory",
         "circle": "Too many levels of symbolic links",
         "a\0b": "embedded null byte",

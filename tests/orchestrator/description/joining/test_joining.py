@@ -83,7 +83,7 @@ def test_mistakes_with_variables_name_both_places() -> None:
     )
     assert told("x", "smoke", "vars.lr=3") == [
         "x.yaml:3 (${minutes} at x.yaml:11): stage 'train': resources: minutes must be a whole "
-        "number of at least 1, got 'soon'",
+        "number from 1 to 10000000, got 'soon'",
         "x.yaml:4: vars: a -> b -> a use each other; give one of them a value",
         "x.yaml:9: no variable 'lr' in 'vars'; known: a, b, many, minuets, minutes (for a literal: $${lr})",
         "x.yaml:9: variable 'many' of x.yaml:6 is no text, number or boolean, got [1, 2]; it may "
