@@ -143,8 +143,7 @@ def differing(inputs: Inputs, facts: Facts) -> list[str]:
         ]
         different += ["another file"] if file != own_file else []
         said.append(
-            f"{task}: what the training drew (evaluate_here) is not reused: "
-            f"{'; '.join(different)}"
+            f"{task}: what the training drew (evaluate_here) is not reused: {'; '.join(different)}"
         )
     return said
 
