@@ -1,9 +1,8 @@
 """Ask every source once what has become of a run's jobs.
 
 In go the records as they were saved; out come an ``Observation`` (the answers, nothing decided)
-and, by ``as_observed``, the records as the answers make them. Every pass over a run begins here
-(orchestrator/lifecycle/refresh.py). ``resolve`` asks again about submissions of which nobody knows
-whether they arrived.
+and, by ``as_observed``, the records as the answers make them. Every pass (refresh.py) begins here.
+``resolve`` asks again about submissions of which nobody knows whether they arrived.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import cache
 
 from msgspec.structs import replace
 
@@ -270,14 +270,13 @@ def as_observed(run: Run, records: Sequence[Record], seen: Observation) -> list[
         weighed = [as_never_started(run, record, seen, failed) for record in weighed]
     reasons = {record.name: (record.reason, record.died_of) for record in records}
     now_known = {}
+    clean = cache(redacted_output)  # thousands of jobs have the same reason
     for record in weighed:
         name = record.name
         found = with_cause(record, seen.exits.get(name), seen.logs.get(name, ()))
         if (found.reason, found.died_of) != reasons[name]:
             # Both may quote a line of a log, with a key that the job has printed.
-            found = replace(
-                found, reason=redacted_output(found.reason), died_of=redacted_output(found.died_of)
-            )
+            found = replace(found, reason=clean(found.reason), died_of=clean(found.died_of))
         now_known[name] = found
     return [found_taken(run, now_known.get(record.name, record)) for record in noted]
 

@@ -7,6 +7,8 @@ library's own where Python has no such module. Called by the rest of this packag
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as signal
@@ -28,16 +30,22 @@ SPACE = " \t\n\r"
 """Between the parts of a JSON document."""
 
 
+MAKERS: dict[str, Any] = {}
+"""What makes a hash, once one was asked for: modules that are not there are looked for anew."""
+
+
 def sha256(content: bytes = b"") -> Any:
     """As ``hashlib.sha256``."""
-    try:
-        from _sha2 import sha256 as made  # type: ignore[import-not-found]  # from Python 3.12 on
-    except ImportError:
+    if not MAKERS:
         try:
-            from _sha256 import sha256 as made  # type: ignore[import-not-found]
+            from _sha2 import sha256 as made  # type: ignore[import-not-found]  # from Python 3.12
         except ImportError:
-            from hashlib import sha256 as made
-    return made(content)
+            try:
+                from _sha256 import sha256 as made  # type: ignore[import-not-found]
+            except ImportError:
+                from hashlib import sha256 as made
+        MAKERS["sha256"] = made
+    return MAKERS["sha256"](content)
 
 
 class suppress:  # as in contextlib
@@ -140,8 +148,13 @@ def scanned(text: str) -> Any:
 def dumps(value: object, indent: int | None = None) -> str:
     """JSON as ``json.dumps(value, indent=indent)`` writes it."""
     try:
-        from _json import encode_basestring_ascii
+        # Where the library is loaded it is quicker: orch writes thousands of records.
+        loaded = indent is None and "json" in sys.modules
+        if not loaded:
+            from _json import encode_basestring_ascii
     except ImportError:
+        loaded = True
+    if loaded:
         import json
 
         return json.dumps(value, indent=indent)

@@ -50,10 +50,14 @@ def folders(jobs: Iterable[Job]) -> Iterator[str]:
 
 def numbers(plan: Plan) -> Iterator[str]:
     """What is counted or divided by is a number that can be."""
+    asked = set()
     for job in plan.jobs:
-        counted = (*astuple(job.resources), job.pack - 1, (job.at_once or 1) - 1)
-        if not all(0 <= one < LARGEST for one in counted):
-            yield f"the resources of {job.name} are none"
+        # Thousands of jobs ask for the same.
+        if (own := (job.resources, job.pack, job.at_once)) not in asked:
+            asked.add(own)
+            counted = (*astuple(job.resources), job.pack - 1, (job.at_once or 1) - 1)
+            if not all(0 <= one < LARGEST for one in counted):
+                yield f"the resources of {job.name} are none"
         search = plan.searches.get(job.stage)
         point = job.axes.get(POINT)
         if search is not None and not (type(point) is int and 0 <= point < LARGEST):

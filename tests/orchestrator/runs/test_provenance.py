@@ -39,7 +39,9 @@ def test_one_copy_per_distinct_code_and_a_torn_one_is_mended(tmp_path: Path) -> 
     before = (place / "engines" / "contract" / "config.py").stat().st_ino
     assert take_engines(tmp_path) == name
     assert (place / "engines" / "contract" / "config.py").stat().st_ino == before
-    assert (place / "engines" / "evaluation" / "suites").is_dir(), "data of the engines is code too"
+    assert (place / "engines" / "shared" / "suites" / "shipped").is_dir(), (
+        "data of the engines is code too"
+    )
     assert (place / "orchestrator" / "node" / "__main__.py").is_file()
     own = ROOT / "orchestrator" / "node"
     program = {path.relative_to(own) for path in own.rglob("*.py")}
@@ -114,7 +116,7 @@ def test_the_kept_engines_run_without_the_installed_ones(tmp_path: Path) -> None
     ).stdout.split()
     assert shown == [
         str(place / "engines" / "contract" / "config.py"),
-        str(place / "engines" / "evaluation" / "suites"),
+        str(place / "engines" / "shared" / "suites" / "shipped"),
     ]
 
 
