@@ -3,6 +3,7 @@ submitted out."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from orchestrator.runs.record import ACTIVE, Doubt, JobState, Record, Wait
 from orchestrator.runs.run import Run, waiting
 from orchestrator.runs.sources import ExitRecord, SchedulerRecord
 from tests.support.builders import job, run_of
+from tests.support.work import lines_of
 
 EVERYTHING = Request(everything=True)
 
@@ -153,6 +155,24 @@ def test_a_job_that_left_the_queue_is_in_doubt_for_the_reason_that_there_is(
     assert nowhere.doubt is Doubt.NOWHERE
     (back,) = as_observed(run, [nowhere], Observation(now=11.0, queue=in_queue("a")))
     assert (back.state, back.doubt) == (JobState.RUNNING, None)
+
+
+def test_a_reason_of_many_jobs_is_searched_for_secrets_once() -> None:
+    names = [f"s/{n}" for n in range(200)]
+    run = run_of(*map(job, names))
+    records = records_of(run, **{name: was_submitted(name, JobState.PENDING) for name in names})
+
+    def lines(*reasons: str) -> int:
+        queue = {
+            token: replace(record, state=JobState.PENDING, reason=reason)
+            for name, reason in zip(names, itertools.cycle(reasons), strict=False)
+            for token, record in in_queue(name).items()
+        }
+        seen = Observation(now=10.0, queue=queue)
+        assert {record.reason for record in as_observed(run, records, seen)} == set(reasons)
+        return lines_of(lambda: as_observed(run, records, seen))
+
+    assert 3 * lines("(Priority)") < lines(*(f"(ReqNodeNotAvail, n{n})" for n in range(200)))
 
 
 def test_a_job_that_died_says_of_what_by_its_log() -> None:
