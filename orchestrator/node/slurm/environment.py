@@ -36,7 +36,9 @@ IN_ITS_PLACE = {
 then reach sbatch as options (orchestrator/description/profile_reader.py)."""
 
 PREFIXES = {
-    "sbatch": ("SBATCH_", "SLURM_"),
+    # Inside of a job that a plugin such as pyxis has put into a container, srun leaves the plugin's
+    # options behind, and the next job would get them too.
+    "sbatch": ("SBATCH_", "SLURM_", "_SLURM_SPANK_OPTION_"),
     "squeue": ("SQUEUE_", "SLURM_"),
     "sacct": ("SACCT_", "SLURM_"),
     "sinfo": ("SINFO_", "SLURM_"),

@@ -52,6 +52,14 @@ def test_what_a_step_has_of_its_job_stays_and_what_a_user_set_for_srun_does_not(
     assert environment_of("srun", given) == {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "2"}
 
 
+def test_options_of_a_plugin_that_this_job_has_are_none_of_the_next_one() -> None:
+    given = {"_SLURM_SPANK_OPTION_pyxis_container_image": "x.sqsh", "A": "b"}
+    assert environment_of("sbatch", given) == {"A": "b"}
+    assert left_out("sbatch", given) == ["_SLURM_SPANK_OPTION_pyxis_container_image"]
+    # The steps of this job are in its container.
+    assert environment_of("srun", given) == given
+
+
 def test_a_job_that_a_local_job_submits_is_none_of_this_machine() -> None:
     assert environment_of("sbatch", {"ORCH_JOB_ID": "L-1", "A": "b"}) == {"A": "b"}
 
