@@ -67,7 +67,7 @@ def damaged(values: Any, path: Path, way: str, value: Any) -> bytes | None:
     whole = [copy.deepcopy(values)]
     *above, key = (0, *path)
     within = at(whole, tuple(above))
-    there = within[key]
+    there = within.get(key) if isinstance(within, dict) else within[key]
     if way == "value":
         if type(there) is type(value) and there == value:
             return None
