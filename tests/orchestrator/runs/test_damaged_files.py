@@ -141,6 +141,13 @@ def here(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return the_run(finished)
 
 
+@pytest.fixture
+def no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that ends at once is started in place of a scheduler, which would write while the
+    runs are put back."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+
+
 def restore(folder: Path) -> None:
     """The runs as they were."""
     shutil.rmtree(folder / "runs")
@@ -219,7 +226,9 @@ RECORDS = {
 
 
 @pytest.mark.parametrize("value", ["\ud800", "a\0b", DEEP], ids=["half", "NUL", "deep"])
-def test_what_no_terminal_shows_and_no_file_is_named_by(here: Path, value: str) -> None:
+def test_what_no_terminal_shows_and_no_file_is_named_by(
+    here: Path, value: str, no_scheduler: None
+) -> None:
     """Python reads all of these as JSON, and fails over them later."""
     for file, place in RECORDS.items():
         kept = (here / file).read_bytes()
@@ -236,7 +245,9 @@ def test_what_no_terminal_shows_and_no_file_is_named_by(here: Path, value: str) 
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "endless", "terabyte"])
-def test_what_is_no_file_is_told_and_not_waited_for(here: Path, kind: str) -> None:
+def test_what_is_no_file_is_told_and_not_waited_for(
+    here: Path, kind: str, no_scheduler: None
+) -> None:
     """Whatever hangs here hangs the test."""
     logs = ("jobs/ends/attempt-1/log.txt", "jobs/data.n-1/attempt-1/log.txt")
     for file in (*RECORDS, *logs):
