@@ -32,7 +32,7 @@ class Row(BaseModel):
     metric: str
     """A name registered in ``engines.contract.metrics``."""
     value: float | None
-    n: int
+    n: int = Field(ge=0, lt=1 << 53)
     """How many independent units (problems, seeds) the value is taken over."""
     spread: float | None = None
     """Standard error of ``value``; None where it makes no sense or n < 2."""

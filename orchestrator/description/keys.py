@@ -278,10 +278,12 @@ class NotifyFile(FileModel):
     )
     """A program with its arguments, a list: `{event}`, `{run}`, `{text}` and `{folder}` are filled
     in. No shell."""
-    webhook_env: str = ""
+    webhook_env: Annotated[
+        str, Field(pattern=r"^[A-Za-z_]\w*$"), Must("be the name of a variable")
+    ] = ""
     """Name of the environment variable that holds the URL of a webhook (Slack, Mattermost); the URL
     is written nowhere."""
-    mail: str = ""
+    mail: Annotated[str, Field(pattern=r"^[^\s-]\S*$"), Must("be an address")] = ""
     """Address that gets a mail, through `mail` or `sendmail` where there is one."""
 
     @model_validator(mode="after")

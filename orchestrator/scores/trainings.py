@@ -140,7 +140,7 @@ def followed_folders(run: Run) -> set[Path]:
     evaluation of one named checkpoint chooses none."""
     folders = set()
     for job in evaluations(run) or own_evaluations(run):
-        models, folder = job.config.get("models"), source_folder(job)
-        if folder is not None and models.get("checkpoint") is None:
+        folder = source_folder(job)
+        if folder is not None and job.config["models"].get("checkpoint") is None:
             folders.add(folder)
     return folders

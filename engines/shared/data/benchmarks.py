@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import gzip
 import json
+import os
 import warnings
 import zlib
 from collections.abc import Callable, Iterable
@@ -17,22 +18,39 @@ from pathlib import Path
 from typing import Any
 
 from engines.contract.config import ConfigError
+from engines.contract.files import opened
 from engines.shared.data.literals import named, once
 from engines.shared.data.problems import Problem, make_problem, user
+
+MOST_BYTES = 8 << 30
+"""Of a file of lines, unpacked: it is read whole."""
+PIECE_BYTES = 1 << 26
+
+
+def whole(path: Path) -> bytes:
+    """What is in a file, unpacked. ConfigError if that is more than anybody would read whole: the
+    packed bytes of a small file may be very many."""
+    parts: list[bytes] = []
+    size = 0
+    with opened(path) as file:
+        source = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+        while size <= MOST_BYTES >= os.fstat(file.fileno()).st_size:
+            parts.append(source.read(PIECE_BYTES))
+            size += len(parts[-1])
+            if not parts[-1]:
+                return b"".join(parts)
+    raise ConfigError(f"{path}: has more than {MOST_BYTES >> 30} GB; write it as parquet files")
 
 
 def read_lines(path: Path) -> list[Any]:
     """The values of a JSON-lines file, gzipped or not, or of a JSON list. ConfigError if it is none
     of these."""
     try:
-        raw = path.read_bytes()
+        raw = whole(path)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ConfigError(f"{path}: no whole gzip file: {error}; fetch it again") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    if path.suffix == ".gz":
-        try:
-            raw = gzip.decompress(raw)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ConfigError(f"{path}: no whole gzip file: {error}; fetch it again") from error
     try:
         # Some editors put a byte order mark at the beginning.
         text = raw.decode("utf-8-sig")

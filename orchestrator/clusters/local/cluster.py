@@ -172,7 +172,7 @@ class LocalCluster:
         command = [sys.executable, "-P", "-m", "orchestrator.clusters.local", str(self.run.folder)]
         # Without waiting: what lies there may be a pipe that nobody reads.
         log_file = os.open(self.folder / "log.txt", LOG_FLAGS, 0o666)
-        with open(log_file, "ab") as log:
+        with os.fdopen(log_file, "ab") as log:
             return subprocess.Popen(
                 command,
                 stdout=log,

@@ -24,7 +24,7 @@ from jobs.spec import Resources
 from orchestrator.clusters.local.machine import Machine
 from orchestrator.node.system import lives, process_start, write_text
 from orchestrator.runs.documents.lock_files import locked_file, made_cache_folder
-from orchestrator.runs.documents.reading import document
+from orchestrator.runs.documents.reading import Count, document
 
 SHOWN = 3
 """Holders that are named; of others only how many."""
@@ -56,10 +56,10 @@ def made_private(folder: Path) -> bool:
 class Entry(TypedDict):
     """A job that runs, by its process, and what it holds."""
 
-    pid: int
+    pid: Count
     start: str | None
-    cpus: int
-    memory_gb: int
+    cpus: Count
+    memory_gb: Count
     gpus: list[str]
     name: NotRequired[str]
     """Whose it is; an older version wrote none."""

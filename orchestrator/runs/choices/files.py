@@ -108,7 +108,9 @@ def axes_with_followed(run: Run, job: Job | Record) -> dict[str, str | int | flo
         names = list(one.requires)
         if name in run.plan.choices:
             decided = load_choice(run, one)
-            followed = None if decided is None else run.by_name.get(decided["chosen"] or "")
+            # Where the file is damaged the link still says which job was chosen.
+            chosen = settled(run, one) if decided is None else decided["chosen"]
+            followed = run.by_name.get(chosen or "")
             if followed is not None:
                 axes = {**followed.axes, **axes}
                 names = [followed.name]

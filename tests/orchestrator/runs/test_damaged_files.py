@@ -11,10 +11,8 @@ import itertools
 import json
 import math
 import os
-import random
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,15 @@ import pytest
 from orchestrator.cli.__main__ import main
 from orchestrator.runs.documents import damage
 from tests.support.cli import SMALL, describe, orch, the_run, until
+from tests.support.damaged_values import (
+    ANOTHER,
+    DEEP,
+    VALUES,
+    WAYS,
+    damaged,
+    damaged_whole,
+    with_line,
+)
 
 SCRIPT = """import json, orch
 n = json.loads(__import__('os').environ['ORCH_AXES']).get('n', 0)
@@ -73,18 +80,6 @@ READING = (
     "diff trial trial",
     "archive trial --dry-run",
 )
-ANOTHER = b'{"version": 1, "schema": 1, "name": "other", "rows": {}, "jobs": "none"}'
-WAYS: dict[str, bytes | None] = {
-    "gone": None,
-    "empty": b"",
-    "half": b"half",
-    "list": b"[1, 2]",
-    "null": b"null",
-    "binary": b"\xff\xfe\x00",
-    "another document": ANOTHER,
-    "other types": b"types",
-    "newer": b"newer",
-}
 LIKE_ANOTHER = ("data.n-2", "packed.n-4")
 """Jobs whose files are of the same kinds as those of others."""
 _opened: set[str] | None = None
@@ -122,23 +117,6 @@ def opened_by(command: str, run: Path) -> set[str]:
         _opened = None
 
 
-def damaged(content: bytes, way: str) -> bytes | None:
-    """A file's content, damaged; None: it is gone. What is no JSON has no other types."""
-    if way == "half":
-        return content[: len(content) // 2]
-    if way not in ("other types", "newer"):
-        return WAYS[way]
-    try:
-        values = json.loads(content)
-    except ValueError:
-        return content
-    if not isinstance(values, dict):
-        return content
-    if way == "newer":
-        return json.dumps({**values, "version": 99, "a key of tomorrow": [1]}).encode()
-    return json.dumps({key: {"x": [1]} for key in values}).encode()
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished run."""
@@ -161,6 +139,13 @@ def here(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "argv", [])
     restore(finished)
     return the_run(finished)
+
+
+@pytest.fixture
+def no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that ends at once is started in place of a scheduler, which would write while the
+    runs are put back."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
 
 
 def restore(folder: Path) -> None:
@@ -202,7 +187,7 @@ def test_no_damage_ends_a_command_with_a_traceback(here: Path, whole: bool) -> N
         if file.startswith(tuple(f"jobs/{name}/" for name in LIKE_ANOTHER)):
             continue
         for way, command in asked_about(place, readers[file], whole):
-            broken = damaged(content, way)
+            broken = damaged_whole(content, way)
             if broken == content:
                 continue
             if broken is None:
@@ -223,65 +208,97 @@ def test_no_damage_ends_a_command_with_a_traceback(here: Path, whole: bool) -> N
     assert sorted(left) == []
 
 
-VALUES: tuple[Any, ...] = (None, True, -1, 2.5, 10**400, "x", "", [], [1], {}, {"x": [1]}, math.nan)
+RECORDS = {
+    "plan.json": ("cwd",),
+    "state.json": ("jobs", 0, "reason"),
+    "scheduler/table.json": (),
+    "bases.jsonl": ("job",),
+    "gates/gated.json": ("text",),
+    "choices/follow/choice.json": ("chosen",),
+    "provenance/1/launch.json": ("environment",),
+    "jobs/data.n-1/job.json": ("cwd",),
+    "jobs/data.n-1/attempt-1/exit.json": ("reason",),
+    "jobs/data.n-1/attempt-1/claim.json": ("host",),
+    "jobs/data.n-1/out/files/progress.jsonl": ("phase",),
+    "jobs/data.n-1/out/results.json": ("rows", 0, "metric"),
+}
+"""Files of a run, with a place in each."""
 
 
-def places(values: Any, depth: int = 0) -> Iterator[tuple[Any, Any]]:
-    """Every place in a document: what it is in, and its key."""
-    keys: list[Any] = list(values) if isinstance(values, dict) else []
-    if isinstance(values, list):
-        keys = list(range(min(len(values), 2)))
-    for key in keys:
-        yield values, key
-        if depth < 4:
-            yield from places(values[key], depth + 1)
+@pytest.mark.parametrize("value", ["\ud800", "a\0b", DEEP], ids=["half", "NUL", "deep"])
+def test_what_no_terminal_shows_and_no_file_is_named_by(
+    here: Path, value: str, no_scheduler: None
+) -> None:
+    """Python reads all of these as JSON, and fails over them later."""
+    for file, place in RECORDS.items():
+        kept = (here / file).read_bytes()
+        line = 0 if file.endswith(".jsonl") else None
+        content = kept if line is None else kept.splitlines()[0]
+        new = damaged(json.loads(content), place, "value", value)
+        assert new is not None
+        (here / file).write_bytes(with_line(kept, line, new))
+        for command in ("status --rescan", "page", "why data/n=1"):
+            code, said = call(command)
+            assert code in (0, 2), (file, command, said)
+            said.encode()
+        restore(here.parents[2])
 
 
-def changed_somewhere(content: bytes, chance: random.Random) -> bytes | None:
-    """A document with one value of another kind, one gone, or one key too many; None: it is no
-    document."""
-    try:
-        values = json.loads(content)
-    except ValueError:
-        return None
-    found = list(places(values))
-    if not found:
-        return None
-    within, key = chance.choice(found)
-    what = chance.randrange(len(VALUES) + 2)
-    if what < len(VALUES):
-        within[key] = VALUES[what]
-    elif isinstance(within, dict) and what == len(VALUES):
-        within["a key of tomorrow"] = [1]
-    else:
-        del within[key]
-    return json.dumps(values).encode()
+@pytest.mark.parametrize("kind", ["folder", "pipe", "endless", "terabyte"])
+def test_what_is_no_file_is_told_and_not_waited_for(
+    here: Path, kind: str, no_scheduler: None
+) -> None:
+    """Whatever hangs here hangs the test."""
+    logs = ("jobs/ends/attempt-1/log.txt", "jobs/data.n-1/attempt-1/log.txt")
+    for file in (*RECORDS, *logs):
+        path = here / file
+        path.unlink()
+        if kind == "folder":
+            path.mkdir()
+        elif kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "endless":
+            path.symlink_to("/dev/zero")
+        else:
+            path.touch()
+            os.truncate(path, 1 << 40)
+        for command in ("status", "page", "why ends"):
+            code, said = call(command)
+            assert code in (0, 2), (file, command, said)
+        restore(here.parents[2])
 
 
 @pytest.mark.parametrize(
-    ("seed", "count"), [(0, 400), pytest.param(1, 10_000, marks=pytest.mark.long)]
+    ("place", "value"),
+    [
+        ((0, "folder"), "../../elsewhere"),
+        ((0, "folder"), "jobs/.."),
+        ((1, "folder"), "jobs/data.n-1"),
+        ((0, "after"), ["nobody"]),
+        ((0, "canary"), "nobody"),
+        ((0, "resources", "cpus"), -1),
+        ((0, "resources", "minutes"), 10**18),
+        ((0, "pack"), 0),
+    ],
 )
-def test_no_value_of_another_kind_ends_a_command_with_a_traceback(
-    here: Path, seed: int, count: int
-) -> None:
-    sys.addaudithook(note_opened)
-    readers: dict[str, list[str]] = {}
-    for command in READING:
-        for file in opened_by(command, here):
-            readers.setdefault(file, []).append(command)
-    kept = {file: (here / file).read_bytes() for file in readers if (here / file).is_file()}
-    chance = random.Random(seed)
-    for number in range(count):
-        file = chance.choice(sorted(kept))
-        broken = changed_somewhere(kept[file], chance)
-        if broken is None:
-            continue
-        (here / file).write_bytes(broken)
-        command = chance.choice(readers[file])
-        code, said = call(command)
-        assert code in (0, 2), (number, file, command, code, said)
-        (here / file).write_bytes(kept[file])
-        (here / "state.json").write_bytes(kept["state.json"])
+def test_a_plan_that_no_orch_has_written_is_refused(here: Path, place: Any, value: object) -> None:
+    file = here / "plan.json"
+    file.write_bytes(
+        damaged(json.loads(file.read_bytes()), ("plan", "jobs", *place), "value", value) or b""
+    )
+    code, said = call("status")
+    assert (code, "not a plan file" in said) == (2, True), said
+
+
+def test_times_that_no_clock_shows_leave_the_record_out(here: Path) -> None:
+    for value in (1e308, math.inf, -1, 10**400):
+        for file in ("jobs/ends/attempt-1/exit.json", "provenance/1/launch.json"):
+            kept = (here / file).read_bytes()
+            key = "ended" if "exit" in file else "time"
+            (here / file).write_bytes(damaged(json.loads(kept), (key,), "value", value) or b"")
+            code, said = call("page" if key == "time" else "why ends")
+            assert (code, file in said) == (0, True), (file, value, said)
+            (here / file).write_bytes(kept)
 
 
 def test_a_package_without_a_version_is_shown_as_what_stands_there(here: Path) -> None:

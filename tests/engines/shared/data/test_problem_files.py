@@ -3,6 +3,7 @@ line that names file and row."""
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyarrow.parquet
 import pytest
 
 from engines.contract.config import ConfigError
+from engines.shared.data import benchmarks
 from engines.shared.data.contamination import read_asked
 from engines.shared.data.problem_files import read_problems, write_problems
 from engines.shared.data.problems import make_problem, user
@@ -394,3 +396,19 @@ def test_an_evaluation_refuses_bad_rows_in_one_line(tmp_path: Path) -> None:
         "answer is None, which no answer can equal. Correct them or take them out"
     )
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.jsonl.gz"])
+def test_more_than_anybody_reads_whole_is_told(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sparse file of a terabyte; and a small one that unpacks to much."""
+    path = tmp_path / name
+    if name.endswith(".gz"):
+        monkeypatch.setattr(benchmarks, "MOST_BYTES", 1 << 20)
+        path.write_bytes(gzip.compress(b" " * (3 << 20)))
+    else:
+        path.touch()
+        os.truncate(path, 1 << 40)
+    with pytest.raises(ConfigError, match=r"has more than \d+ GB; write it as parquet files"):
+        benchmarks.read_lines(path)
