@@ -93,12 +93,26 @@ def evolve(
         overrides=tuple(overrides or ()),
         profile=load_profile(cluster) if cluster else None,
     )
-    with busy("reading checkpoints") as show:
-        tell = shown_and_told(show, quiet if as_json else print)
-        made, records = orchestrator.scores.evolve.evolve(request, tell)
+    lines: list[str] = []
+    try:
+        with busy("reading checkpoints") as show:
+            tell = shown_and_told(show, quiet if as_json else lines.append)
+            made, records = orchestrator.scores.evolve.evolve(request, tell)
+    finally:
+        # Also of what an error has ended.
+        print_told(lines)
     tell_of(made, records, as_json)
     if watch and records and not as_json:
         raise typer.Exit(follow(made))
+
+
+def print_told(lines: Sequence[str]) -> None:
+    """How many checkpoints each training has, and everything else that was said."""
+    from orchestrator.views.tables.drawing import output, screen_of, show
+    from orchestrator.views.tables.told import followed
+
+    console = output()
+    show(console, followed(lines, screen_of(console)))
 
 
 def tell_of(made: Run, records: Sequence[Record], as_json: bool) -> None:
