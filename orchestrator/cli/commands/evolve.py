@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 from orchestrator.cli.arguments import AsJson, ClusterName, JobsOfRun
 from orchestrator.cli.shared import follow, print_run, submitted_and_done
 from orchestrator.description.profile_reader import load_profile
+from orchestrator.lifecycle.act import Tell
 from orchestrator.lifecycle.refresh import quiet
 from orchestrator.runs.lookup import find_target
 from orchestrator.runs.record import Record
@@ -93,21 +95,28 @@ def evolve(
         overrides=tuple(overrides or ()),
         profile=load_profile(cluster) if cluster else None,
     )
-    lines: list[str] = []
-    try:
-        with busy("reading checkpoints") as show:
-            tell = shown_and_told(show, quiet if as_json else lines.append)
-            made, records = orchestrator.scores.evolve.evolve(request, tell)
-    finally:
-        # Also of what an error has ended.
-        print_told(lines)
+    with told(as_json) as tell:
+        made, records = orchestrator.scores.evolve.evolve(request, tell)
     tell_of(made, records, as_json)
     if watch and records and not as_json:
         raise typer.Exit(follow(made))
 
 
-def print_told(lines: Sequence[str]) -> None:
-    """How many checkpoints each training has, and everything else that was said."""
+@contextmanager
+def told(as_json: bool) -> Iterator[Tell]:
+    """Takes what is said meanwhile, and prints it at the end, also of what an error has ended: how
+    many checkpoints each training has, and everything else."""
+    lines: list[str] = []
+    try:
+        with busy("reading checkpoints") as show_now:
+            yield shown_and_told(show_now, quiet if as_json else lines.append)
+    finally:
+        if lines:
+            print_lines(lines)
+
+
+def print_lines(lines: Sequence[str]) -> None:
+    """The lines, on a terminal with a table of the trainings."""
     from orchestrator.views.tables.drawing import output, screen_of, show
     from orchestrator.views.tables.told import followed
 
