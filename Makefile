@@ -41,6 +41,15 @@ docs: ## the documentation as a site in build/docs, with every link checked
 	@scripts/setup.sh docs
 	@$(BIN)/python scripts/site.py
 
+.PHONY: pictures
+pictures: ## those of the docs, from runs below ORCH_RUNS: of `make demo`, of docs/own-script.md (curve, evolved), of `orch launch fsm-icl --preset smoke`; needs Chromium
+	@$(BIN)/python scripts/figures.py
+	@$(BIN)/python scripts/picture.py docs/img/demo.svg mtl-comparison
+	@$(BIN)/python scripts/picture.py docs/img/watch.svg curve $(foreach _,1 2 3 4 5 6 7 8,down) w
+	@$(BIN)/python scripts/picture.py docs/img/page.png curve
+	@$(BIN)/python scripts/picture.py docs/img/report-checkpoints.png curve-evolution
+	@$(BIN)/python scripts/figures.py $${ORCH_RUNS:-runs}/fsm-icl/smoke-*/jobs/report/out/figures/curves.svg fsm-icl-smoke
+
 fuzz: ## what people write, mutated, for an hour: MINUTES=60, SEED=0; what ended badly lies in fuzz-found/
 	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),60) --seed $(or $(SEED),0)
 

@@ -90,7 +90,9 @@ def gather(
             unfinished.append(job.name)
             continue
         rows, document = found
-        problems += [f"{job.name}: {text}" for text in document["facts"].get("problems", [])]
+        told = document["facts"].get("problems")
+        # Engines count other problems there: how many a training has of each task.
+        problems += [f"{job.name}: {text}" for text in told] if isinstance(told, list) else []
         path, axes = str(out / RESULTS), axes_with_followed(run, job)
         lines += [tidy(row, axes, path, job.name, job.stage) for row in rows]
     if metrics:

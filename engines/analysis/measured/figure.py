@@ -28,6 +28,8 @@ COLUMNS = 2
 """Panels beside each other, and names in a row of the legend."""
 SHORT = 26
 """Letters of a name of which two fit beside each other."""
+PANEL, STEP, NAME = 1.9, 0.4, 0.19
+"""Inches of height: of a row of panels, of the name of their axis, of a row of the legend."""
 NAMED = 12
 """With more looks than this the legend would be larger than the curves."""
 
@@ -43,10 +45,11 @@ def draw(measured: Measured, folder: Path, axis: str) -> Figure:
     columns = min(COLUMNS, len(metrics))
     height = (len(metrics) + columns - 1) // columns
     looks = named_looks(measured.curves, axis)
+    named = -(-len(looks) // names_in_row(looks)) if 1 < len(looks) <= NAMED else 0
     figure, grid = plt.subplots(
         height,
         columns,
-        figsize=(PAIR if columns > 1 else NARROW, 1.7 * height + 0.4),
+        figsize=(PAIR if columns > 1 else NARROW, PANEL * height + STEP + NAME * named),
         squeeze=False,
         layout="constrained",
     )
@@ -58,7 +61,7 @@ def draw(measured: Measured, folder: Path, axis: str) -> Figure:
         tidy(panel)
     for panel in grid.flat[len(metrics) :]:
         panel.set_visible(False)
-    if 1 < len(looks) <= NAMED:
+    if named:
         legend(figure, looks)
     figure.supxlabel("step", fontsize=9, color=INK)
     caption = (
@@ -117,6 +120,11 @@ def draw_curve(panel: Any, curve: Curve, look: Look) -> None:
         )
 
 
+def names_in_row(looks: dict[str, Look]) -> int:
+    """How many names stand beside each other in the legend."""
+    return COLUMNS if max(map(len, looks)) <= SHORT else 1
+
+
 def legend(figure: Any, looks: dict[str, Look]) -> None:
     """What each look stands for, above the panels."""
     from matplotlib.lines import Line2D
@@ -127,6 +135,6 @@ def legend(figure: Any, looks: dict[str, Look]) -> None:
     figure.legend(
         handles=handles,
         loc="outside upper left",
-        ncols=COLUMNS if max(map(len, looks)) <= SHORT else 1,
+        ncols=names_in_row(looks),
         labelcolor=INK,
     )

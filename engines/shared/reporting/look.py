@@ -95,9 +95,14 @@ def looks_of(
     there = dict.fromkeys(point.get(axis) for point in settings)
     ordered = dict.fromkeys([*(value for value in first if value in there), *there])
     values: dict[Any, int] = {value: place for place, value in enumerate(ordered)}
-    others = [tuple(v for name, v in point.items() if name != axis) for point in settings]
-    # A setting without a further axis is drawn as the first value of that axis.
-    lines = {other: place for place, other in enumerate(dict.fromkeys(filter(None, others)))}
+    # A setting without a further axis is drawn as the first value of that axis: a training and the
+    # evaluation of it on a first data set look alike.
+    firsts: dict[str, Any] = {}
+    for point in settings:
+        firsts = {**point, **firsts}
+    firsts.pop(axis, None)
+    others = [tuple(point.get(name, value) for name, value in firsts.items()) for point in settings]
+    lines = {other: place for place, other in enumerate(dict.fromkeys(others))}
     cycles = -(-len(values) // len(SERIES))
     kinds = max(1, len(lines))
     if cycles * kinds > len(DASHES):
@@ -105,7 +110,7 @@ def looks_of(
     looks = []
     for point, other in zip(settings, others, strict=True):
         cycle, colour = divmod(values[point.get(axis)], len(SERIES))
-        looks.append(Look(colour, cycle * kinds + lines.get(other, 0)))
+        looks.append(Look(colour, cycle * kinds + lines[other]))
     return looks
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 from orchestrator.cli.arguments import AsJson, ClusterName, JobsOfRun
 from orchestrator.cli.shared import follow, print_run, submitted_and_done
 from orchestrator.description.profile_reader import load_profile
+from orchestrator.lifecycle.act import Tell
 from orchestrator.lifecycle.refresh import quiet
 from orchestrator.runs.lookup import find_target
 from orchestrator.runs.record import Record
@@ -94,12 +96,34 @@ def evolve(
         overrides=tuple(overrides or ()),
         profile=load_profile(cluster) if cluster else None,
     )
-    tell = quiet if as_json else print
-    with busy("reading checkpoints", not as_json) as show, few_told(tell) as few:
-        made, records = orchestrator.scores.evolve.evolve(request, shown_and_told(show, few))
+    with told(as_json) as tell:
+        made, records = orchestrator.scores.evolve.evolve(request, tell)
     tell_of(made, records, as_json)
     if watch and records and not as_json:
         raise typer.Exit(follow(made))
+
+
+@contextmanager
+def told(as_json: bool) -> Iterator[Tell]:
+    """Takes what is said meanwhile, and prints it at the end, also of what an error has ended: how
+    many checkpoints each training has, and everything else."""
+    lines: list[str] = []
+    tell = quiet if as_json else lines.append
+    try:
+        with busy("reading checkpoints", not as_json) as show_now, few_told(tell) as few:
+            yield shown_and_told(show_now, few)
+    finally:
+        if lines:
+            print_lines(lines)
+
+
+def print_lines(lines: Sequence[str]) -> None:
+    """The lines, on a terminal with a table of the trainings."""
+    from orchestrator.views.tables.drawing import output, screen_of, show
+    from orchestrator.views.tables.told import followed
+
+    console = output()
+    show(console, followed(lines, screen_of(console)))
 
 
 def tell_of(made: Run, records: Sequence[Record], as_json: bool) -> None:

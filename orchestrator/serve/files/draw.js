@@ -179,7 +179,9 @@ export function looks(rows, by, given) {
     own,
     values: places,
     colour(row) {
-      const place = main && row.axes[main] !== undefined ? (places.get(shownValue(row.axes[main])) ?? 0) : 0;
+      // A job that has no value of the axis has none of its colours either.
+      if (main && row.axes[main] === undefined) return "n";
+      const place = main ? (places.get(shownValue(row.axes[main])) ?? 0) : 0;
       return place < 2 * COLOURS ? place % COLOURS : "n";
     },
     label(row, inStage) {
@@ -208,7 +210,7 @@ export function grouped(list, rows, look) {
     if (!row) continue;
     const label = look.own ? look.label(row, inStage) : curve.label;
     if (!groups.has(label)) {
-      let [colour, dash] = [curve.colour, curve.line];
+      let [colour, dash] = [look.main && row.axes[look.main] === undefined ? "n" : curve.colour, curve.line];
       if (look.own) {
         const rest = look.axes.filter((axis) => axis !== look.main && inStage.get(axis)?.size > 1).map((axis) => row.axes[axis]).join("/");
         if (!others.has(rest)) others.set(rest, others.size);

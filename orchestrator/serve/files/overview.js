@@ -36,7 +36,7 @@ function heads(all, known) {
   const told = (known.reports ?? []).filter((one) => one.headline).slice(-2);
   const stands = headline(all, known);
   const more = h("p", { class: "sub" }, told.length ? [stands, " ", h("a", { href: link({ part: "report" }), "data-key": "to-report" }, "Read the report"), " · "] : null, lineBelow(known));
-  return [...(told.length ? told.map((one) => h("h1", {}, one.headline)) : [h("h1", {}, stands)]), more];
+  return [...(told.length ? told.map((one) => h("h1", {}, one.headline.replace(/-(?=\d)/g, "−"))) : [h("h1", {}, stands)]), more];
 }
 
 function headline(all, known) {

@@ -131,7 +131,7 @@ export function costsPart() {
   const text = (value, atLeast) => `${atLeast ? "≥ " : ""}${(value * factor).toFixed(factor === 1 ? 2 : 1)}`;
   const name = (one) => [one.stage, ...Object.entries(one.axes ?? {}).map(([axis, value]) => `${axis} ${shownValue(value)}`)].join(", ");
   const columns = [
-    { key: "stage", name: "stage", value: name },
+    { key: "stage", name: "stage", kind: "job", value: name },
     { key: "jobs", name: "jobs", kind: "r", value: (one) => one.jobs },
     { key: "starts", name: "starts", kind: "r", value: (one) => one.starts },
     ...["asked", "used", "wasted"].map((one) => ({ key: one, name: one, kind: "r", value: (part) => hours(part, one), cell: (part) => text(hours(part, one), part.unknown && one !== "asked") })),
@@ -141,9 +141,9 @@ export function costsPart() {
     { key: "stage", name: "stage", value: (one) => one.stage },
     { key: "cpus", name: "CPUs busy", kind: "r", value: (one) => one.cpus_busy, cell: (one) => (one.cpus_busy === null ? "–" : `${one.cpus_busy.toFixed(1)} of ${one.cpus}`) },
     { key: "memory", name: "memory, GB", kind: "r", value: (one) => one.memory_peak_gb, cell: (one) => (one.memory_peak_gb === null ? "–" : `${one.memory_peak_gb.toFixed(1)} of ${one.memory_gb}`) },
-    { key: "gpu", name: "GPUs busy", kind: "r", value: (one) => one.gpu_percent, cell: (one) => (one.gpus ? (one.gpu_percent === null ? "–" : `${one.gpu_percent.toFixed(0)} % of ${one.gpus}`) : "") },
+    !used.some((one) => one.gpus) ? null : { key: "gpu", name: "GPUs busy", kind: "r", value: (one) => one.gpu_percent, cell: (one) => (one.gpus ? (one.gpu_percent === null ? "–" : `${one.gpu_percent.toFixed(0)} % of ${one.gpus}`) : "") },
     { key: "minutes", name: "minutes", kind: "r", value: (one) => one.longest_minutes, cell: (one) => (one.longest_minutes ? `${one.longest_minutes.toFixed(0)} of ${one.minutes}` : "–") },
-  ];
+  ].filter(Boolean);
   const price = known.price_per_gpu_hour && gpu ? `; ${(known.all.gpu_hours_used * known.price_per_gpu_hour).toFixed(2)} ${known.currency} at ${known.price_per_gpu_hour} for a GPU-hour` : "";
   const budget = known.budget_gpu_hours === null ? "" : `; the run may take ${number(known.budget_gpu_hours)} GPU-hours`;
   const advice = used.flatMap((one) => one.advice);

@@ -39,17 +39,13 @@ def job_columns(
         first: A metric that is shown before the others.
     """
     known = [row(run, record, now) for record in records]
+    why = why_column(run, records, known, now, alone)
     # What follows the best of others has no axes of its own, and theirs say what it was made of.
     points = [axes_with_followed(run, record) for record in records]
     axes = dict.fromkeys(axis for point in points for axis in point)
     signs = column("", Kind.SIGN, (SIGNS[record.state].sign for record in records))
     states = column("state", Kind.STATE, map(state_text, records, known))
-    pairs = zip(records, known, strict=True)
-    texts = (why_text(run, record, values, now, alone) for record, values in pairs)
-    why = column("progress, or why", Kind.TEXT, texts, 3, floor=16 if alone else 24)
     host = column("host", Kind.TEXT, (values["host"] or "" for values in known), 9)
-    died = FAILED - {JobState.CANCELLED}
-    failed = tuple("red" if record.state in died else "" for record in records)
     return [
         replace(signs, styles=tuple(SIGNS[record.state].colour for record in records)),
         column("stage", Kind.KEY, (record.stage for record in records)),
@@ -57,13 +53,30 @@ def job_columns(
         replace(states, styles=tuple(map(loud, records, known))),
         column("time", Kind.NUMBER, (clock(one["elapsed_seconds"]) for one in known), 2),
         *([bar_column(known)] if alone else []),
-        # Metrics are short, and the whole reason stands elsewhere.
-        replace(why, styles=failed, yields=alone),
+        why,
         *metric_columns(records, metrics, first),
         column("id", Kind.WHOLE, (record.job_id or "" for record in records), 8),
         replace(host, of_some=True),
-        column("known from", Kind.TEXT, map(origin_text, known), 7),
+        # Reasons are worth more than where a state is known from.
+        column("known from", Kind.TEXT, map(origin_text, known), 8 if alone else 7),
     ]
+
+
+def why_column(
+    run: Run,
+    records: Sequence[Record],
+    known: Sequence[dict[str, Any]],
+    now: float,
+    alone: bool,
+) -> Column:
+    """How far each job is, or why it stands where it does."""
+    pairs = zip(records, known, strict=True)
+    texts = (why_text(run, record, values, now, alone) for record, values in pairs)
+    why = column("progress, or why", Kind.TEXT, texts, 3, floor=16 if alone else 24)
+    died = FAILED - {JobState.CANCELLED}
+    failed = tuple("red" if record.state in died else "" for record in records)
+    # Metrics are short, and the whole reason stands elsewhere.
+    return replace(why, styles=failed, yields=alone)
 
 
 def bar_column(known: Sequence[Mapping[str, Any]]) -> Column:

@@ -141,7 +141,7 @@ def sweep(
         axes, key=lambda axis: (has_colours and axis == colours.axis, -counts[axis])
     )
     if not rest:
-        return [over_axis(drawn, (first, None), name, NO_COLOURS)]
+        return [over_axis(drawn, (first, None), name, colours)]
     # Of points that were drawn at random no two lie on a line of the second axis.
     few = counts[rest[0]] <= MOST_LINES and len(drawn) >= 2 * counts[rest[0]]
     if len(rest) == 1 and few:
@@ -181,6 +181,11 @@ def over_axis(
         lines[label] = [one for one in ordered if one.axes[second or ""] == value]
     points: list[Point] = [{"line": place} for place, _ in enumerate(lines)]
     looks = dict(zip(lines, looks_of(points), strict=True))
+    if second is None:
+        # Where all have one value of the axis that has the colours elsewhere, it has them here.
+        shared = {literal(one.axes[colours.axis]) for one in settings if colours.axis in one.axes}
+        if len(shared) == 1 and colours.axis != first:
+            looks[""] = colours.looks.get(shared.pop(), looks[""])
     for value in values:
         label = f"{second}={literal(value)}"
         looks[label] = colours.looks.get(literal(value), looks[label])

@@ -1,9 +1,9 @@
 """Sentences for a terminal: what each line is about on the left, the words beside it, values of
 several jobs as a table.
 
-In: lines as ``orchestrator/views/why.py`` makes them, or problems and notes of a check. Out: lines
-for rich's console. Called by `orch why` and `orch check`. Into a pipe or a file the lines go as
-they are, since a program may read them.
+In: lines as ``orchestrator/views/why.py`` makes them, problems and notes of a check, or what an
+evolution says of its trainings. Out: lines for rich's console. Called by `orch why`, `orch check`
+and `orch evolve`. Into a pipe or a file the lines go as they are, since a program may read them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from orchestrator.views.tables.columns import Column, Kind, column
-from orchestrator.views.tables.drawing import Screen, draw
+from orchestrator.views.tables.drawing import Screen, draw, drawn_lines, sentence
 from orchestrator.views.tables.words import broken
 
 LABELS = (
@@ -33,6 +33,12 @@ GAP = 2
 # "    small/seed=0: 0.93, reaches it (jobs/.../results.json) <- this one"
 FINDING = re.compile(
     r" {4}(?P<job>\S+?): (?P<value>.*?)(?: \((?P<file>[^()\s]*/[^()\s]*)\))?(?P<mark> <- this one)?"
+)
+
+# "train/lr=0.1,seed=0: 2 checkpoints on disk, 1 new to the evolution, 0 to score"
+FOLLOWED = re.compile(
+    r"(?P<job>\S+): (?P<disk>\d+) checkpoints on disk, (?P<new>\d+) new to the evolution, "
+    r"(?P<left>\d+) to score"
 )
 
 
@@ -127,3 +133,34 @@ def listed(lines: Sequence[str], sign: str, style: str, screen: Screen) -> list[
     if screen.width is None:
         return [Text(line) for line in lines]
     return [text for line in lines for text in with_sign(sign, line, screen.width, style)]
+
+
+def followed(lines: Sequence[str], screen: Screen) -> list[Text]:
+    """What `orch evolve` says: of the trainings a table, everything else as sentences below it."""
+    if screen.width is None:
+        return [Text(line) for line in lines]
+    found = [FOLLOWED.fullmatch(line) for line in lines]
+    counted = [one for one in found if one is not None]
+    rest = [line for line, one in zip(lines, found, strict=True) if one is None]
+    told = drawn_lines(training_columns(counted), screen) if counted else []
+    return [*told, *(text for line in rest for text in sentence(line, screen))]
+
+
+def training_columns(counted: Sequence[re.Match[str]]) -> list[Column]:
+    """A row for each training: stage and axes, as its name has them, and how many checkpoints."""
+    stages, points = [], []
+    for one in counted:
+        stage, _, axes = one["job"].partition("/")
+        parts = [part.partition("=") for part in axes.split(",")] if axes else []
+        is_name = all(middle for _, middle, _ in parts)
+        stages.append(stage if is_name else one["job"])
+        points.append({name: value for name, _, value in parts} if is_name else {})
+    names = dict.fromkeys(name for point in points for name in point)
+    return [
+        column("training", Kind.KEY, stages),
+        *(column(name, Kind.AXIS, (point.get(name, "") for point in points)) for name in names),
+        *(
+            column(words, Kind.NUMBER, (one[group] for one in counted))
+            for words, group in (("checkpoints", "disk"), ("new", "new"), ("to score", "left"))
+        ),
+    ]

@@ -36,3 +36,15 @@ def test_a_metric_that_no_result_has_is_answered_by_those_that_there_are(tmp_pat
         assert asked.stderr == f"orch: {head}{said}\n"
     found = orch(tmp_path, "results", "--metric", "accuracy", "--json")
     assert [row["value"] for row in json.loads(found.stdout)["rows"]] == [0.5]
+    # What a training counts as problems are its tasks', and nothing that is wrong.
+    (path,) = (tmp_path / "runs").glob("*/*/jobs/says/out/results.json")
+    document = json.loads(path.read_text())
+    document["facts"]["problems"] = {"code": 64, "logic": 64}
+    path.write_text(json.dumps(document))
+    counted = orch(tmp_path, "results", "--metric", "accuracy")
+    assert counted.returncode == 0
+    assert "code" not in counted.stderr
+    document["facts"]["problems"] = ["results.json: row 3: no value; left out"]
+    path.write_text(json.dumps(document))
+    told = orch(tmp_path, "results", "--metric", "accuracy").stderr
+    assert "says: results.json: row 3: no value; left out\n" in told

@@ -167,3 +167,15 @@ def test_the_number_of_a_point_is_no_axis_of_the_picture() -> None:
     alone = [tried({"lr": 10**-n}, float(n)) for n in range(4)]
     assert sweep(ranked(rows, False), "name", {"point"}) == pictures(alone)
     assert pictures(rows) != pictures(alone)
+
+
+def test_a_picture_of_one_value_of_the_coloured_axis_has_its_colour() -> None:
+    rows = [tried({"lr": 0.03, "width": width}, width) for width in (4, 16)]
+    rows += [tried({"lr": 0.001, "width": width}, None) for width in (4, 16)]
+    found = ranked(rows, False)
+    colours = Colours("lr", {"0.001": Look(0), "0.03": Look(1)})
+    (drawn,) = sweep(found, "error", colours=colours)
+    assert Look(1).css in drawn
+    assert Look(0).css not in drawn
+    (alone,) = sweep(found, "error", colours=Colours("width", colours.looks))
+    assert Look(0).css in alone

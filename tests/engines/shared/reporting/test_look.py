@@ -157,6 +157,17 @@ def test_colours_can_be_told_apart_by_the_colour_blind_and_from_the_ground():
         assert all(contrast(pair[scheme], ground) >= 4.5 for pair in STATES.values())
 
 
+def test_a_setting_without_a_further_axis_looks_like_the_first_value_of_that_axis():
+    trained = [{"lr": lr, "width": width} for lr in (1, 2) for width in (4, 8)]
+    one = looks_of([*trained, *({**point, "data": "a"} for point in trained)])
+    assert one[:4] == one[4:] == [Look(0, 0), Look(0, 1), Look(1, 0), Look(1, 1)]
+    two = looks_of([*trained, *({**point, "data": d} for point in trained for d in "ab")])
+    assert two[4::2] == two[:4]
+    # The same value of another axis is another thing.
+    apart = looks_of([{"lr": 1, "a": 1}, {"lr": 1, "b": 2}, {"lr": 1, "b": 3}, {"lr": 2}])
+    assert [look.line for look in apart] == [0, 0, 1, 0]
+
+
 class Counted(str):
     """A value that counts how often it is compared."""
 

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from orchestrator.views.tables.comparison import comparison_lines
 from orchestrator.views.tables.drawing import Screen
-from orchestrator.views.tables.told import explained, listed
+from orchestrator.views.tables.told import explained, followed, listed
 from tests.support.screens import matches, plain
 
 GATE = [
@@ -106,3 +106,24 @@ def test_a_comparison_fits_the_terminal(name, rows, width):
     headline = "accuracy: the 117 problems cannot tell pcgrad from baseline: +7.5 points"
     lines = comparison_lines(headline, rows, ["cost of train: no cost.json"], Screen(width, 24))
     matches(f"compare-{name}-{width}", lines, width)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_what_an_evolution_follows_is_a_table_and_the_rest_stands_below(width):
+    lines = [
+        f"train/lr={lr},width=16,seed={seed}: 2 checkpoints on disk, {seed} new to the evolution, "
+        f"{seed} to score"
+        for lr in ("0.001", "0.03")
+        for seed in (0, 1)
+    ]
+    rest = "code: engines/shared/reporting/look.py changed since the last launch; what is submitted"
+    told = followed([lines[0], rest, *lines[1:]], Screen(width))
+    matches(f"evolve-{width}", told, width)
+    # A folder that is followed has no axes.
+    path = "/data/my,runs/step=9/checkpoints"
+    alone = plain(
+        followed(
+            [f"{path}: 3 checkpoints on disk, 3 new to the evolution, 0 to score"], Screen(200)
+        )
+    )
+    assert path in alone
