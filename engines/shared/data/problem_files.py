@@ -311,7 +311,7 @@ def write_problems(path: Path, problems: Iterable[Problem]) -> None:
         ]
     )
     rows = []
-    for problem in problems:
+    for problem in counted(f"writing {path.name}", list(problems)):
         reward_model = {"style": "rule", "ground_truth": problem.ground_truth}
         rows.append(
             {
