@@ -85,8 +85,8 @@ SLURM_VARIABLES = (
     "`SLURM_` is left out of every call, also a variable that is not listed here. Jobs do not see "
     "it either. What sbatch would read is the user's wish for all their jobs: it would give the "
     "jobs of a run another name, time or place than the run says. What squeue, sacct, sinfo, "
-    "scontrol and scancel would read hides jobs from the answer, or from the order to end. Variables "
-    "that say where Slurm is and who the user is are kept. `orch check` names those that are set."
+    "scontrol and scancel would read hides jobs from the answer, or from the order to end. Those "
+    "that say where Slurm is and who the user is stay. `orch check` names those that are set."
 )
 
 GIVEN = {
