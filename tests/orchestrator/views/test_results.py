@@ -82,3 +82,16 @@ def test_a_pipe_gets_each_value_and_the_reason_of_each_that_is_missing():
 
 def test_a_run_without_results_says_so():
     assert plain(results_lines("a/b", [], Screen(80))) == "a/b  0 results of 0 jobs, 0 metrics\n"
+
+
+def test_an_axis_that_a_row_does_not_have_is_no_empty_cell():
+    rows = [
+        row("evaluate", "accuracy", value, 60, lr=lr, seed=0, **task)
+        for lr, value in ((0.1, 0.5), (0.2, 0.75))
+        for task in ({"task": "sums"}, {"task": "products"}, {})
+    ]
+    shown = plain(results_lines("x/full", rows, Screen(80, 24)))
+    table = [
+        line.split() for line in shown.splitlines() if line.rstrip().endswith(("0.50", "0.75"))
+    ]
+    assert [line[-2] for line in table] == ["sums", "products", "–"] * 2
