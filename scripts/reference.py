@@ -69,7 +69,7 @@ READ = {
     "SLURM_CONF": "that of Slurm; answers of two clusters are kept apart by it",
     "CUDA_VISIBLE_DEVICES": "which GPUs the jobs of the cluster `local`, and the processes of a "
     "job, may use",
-    "PYTHONPATH": "kept: a command's own goes before orch's, an engine's behind it",
+    "PYTHONPATH": "kept: a command's own comes before orch's, an engine's behind it",
     "RANK": "of a job of several processes: the one of rank 0 writes what `import orch` is told",
     "SLURM_CPUS_PER_TASK": "an engine starts at most so many threads",
     "OMP_NUM_THREADS": "an engine starts at most so many threads; a list of numbers is ignored",
@@ -81,13 +81,13 @@ READ = {
 """Environment variables that people may set, or that others set for them."""
 
 SLURM_VARIABLES = (
-    "Slurm's programs take options from the environment, and there they go before the lines of a "
-    "script. `orch` says all that it means itself, so what begins with a program's prefix or with "
-    "`SLURM_` is left out of every call, also a variable that is not listed here; jobs do not see "
+    "Slurm's programs take options from the environment, and these override the lines of a "
+    "script. `orch` sets all that it needs itself. So what begins with a program's prefix or with "
+    "`SLURM_` is left out of every call, also a variable that is not listed here. Jobs do not see "
     "it either. What sbatch would read is the user's wish for all their jobs: it would give the "
     "jobs of a run another name, time or place than the run says. What squeue, sacct, sinfo, "
-    "scontrol and scancel would read hides jobs from the answer, or from the order to end. Kept is "
-    "what says where Slurm is and who one is. `orch check` names those that are set."
+    "scontrol and scancel would read hides jobs from the answer, or from the order to end. Those "
+    "that say where Slurm is and who the user is stay. `orch check` names those that are set."
 )
 
 GIVEN = {

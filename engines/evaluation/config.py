@@ -39,10 +39,9 @@ class Config(TasksConfig):
     kv_cache_gb: int = Field(default=1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
     """Size of vLLM's cache on the CPU."""
     reuse: list[str] = Field(default_factory=list, json_schema_extra=DECIDES_NO_RESULT)
-    """Output folders of other evaluations: samples that one of them has made of the same weights,
-    on the same files, with the same settings are reused instead of being made again. `orch
-    evolve` fills it in. Those that a training made itself (its ``evaluate_here``) are found beside
-    its checkpoints."""
+    """Output folders of other evaluations. Samples that one of them has made of the same weights,
+    on the same files, with the same settings are reused. `orch evolve` fills it in. Those that a
+    training made itself (its ``evaluate_here``) are found beside its checkpoints."""
     drain_seconds: float = Field(default=20.0, ge=0, json_schema_extra=DECIDES_NO_RESULT)
     """How long samples that are on their way may go on after a signal to stop; then they are given
     up and made again later."""

@@ -72,10 +72,10 @@ class Config(EngineConfig):
     DOES: ClassVar[str] = "trained"
 
     recipe: Literal["published", "tuned"] = "published"
-    """Where the optimiser's keys come from that are not given: ``published`` takes the defaults
-    below, ``tuned`` a learning rate of 3e-3 (1e-2 for recurrent models of width 64 or less, 1e-3
-    for a vanilla RNN of more than two layers), 100 steps of warm-up, linear decay, no dropout, an
-    embedding scale of 1 and the loss of all transitions."""
+    """Where the optimiser's keys come from that are not given. ``published`` takes the defaults
+    below. ``tuned`` takes 100 steps of warm-up, linear decay, no dropout, an embedding scale of 1
+    and the loss of all transitions. Its learning rate is 3e-3 (1e-2 for recurrent models of width
+    64 or less, 1e-3 for a vanilla RNN of more than two layers)."""
 
     architecture: ArchitectureName | Architecture = "lstm-small"
     """The model: a name, or its sizes."""

@@ -96,7 +96,7 @@ class Config(EngineConfig):
     """When to save a checkpoint: after each such share of the steps, or after these steps, 0 for
     the fresh weights. The last step is always saved."""
     validate_every: float = Field(default=0.05, gt=0, le=1)
-    """Share of the steps between two looks at the validation questions; besides, there is one at
+    """Share of the steps between two passes over the validation questions. There is one more at
     every checkpoint."""
     validation_rows: int = Field(default=128, ge=1)
     """Most validation questions of each set of the mixture."""

@@ -131,9 +131,9 @@ class Config(EngineConfig):
     """When to stop before the last step; null: never, so that arms of different weight take the
     same number of steps."""
     unique_valid_prompts: int | None = Field(default=None, ge=1)
-    """At each evaluation, sample replies to the first so many validation prompts, count the
-    different ones that the checker takes, and keep the best checkpoint by that as well; null: no
-    sampling in evaluations."""
+    """How many of the first validation prompts get sampled replies at each evaluation. The
+    different ones that the checker accepts are counted, and the best checkpoint by that is kept as
+    well. null: no sampling in evaluations."""
     keep_checkpoints: int = Field(default=3, ge=1, json_schema_extra=DECIDES_NO_RESULT)
     """Newest checkpoints to keep; the best by each of the two measures stays besides."""
     save_state_every_steps: int = Field(default=100, ge=1, json_schema_extra=DECIDES_NO_RESULT)

@@ -19,7 +19,7 @@ from orchestrator.planning.plan import Plan
 from orchestrator.runs.lookup import runs_root
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
-from orchestrator.views.busy.each_job import few_of
+from orchestrator.views.busy.alike import few_of
 
 if TYPE_CHECKING:
     from orchestrator.storage.taking import Taken

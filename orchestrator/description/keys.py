@@ -326,8 +326,8 @@ class ExperimentFile(FileModel):
     include: Annotated[
         str | list[str], Must("be a file or a list of files, relative to this one")
     ] = Field(default_factory=list)
-    """A file, or a list of them, that this one is merged over as a preset is: relative to this
-    one's folder; of several a later one goes over an earlier one."""
+    """A file, or a list of them, relative to this one's folder. This file is merged over it, as a
+    preset is over a file. Of several, a later one overrides an earlier one."""
     vars: Annotated[
         dict[Annotated[str, BeforeValidator(variable_name)], Any] | None,
         Must("be a mapping from a name to its value"),
@@ -344,17 +344,17 @@ class ExperimentFile(FileModel):
     ]
     """The stages by name; the keys of a stage are below."""
     notify: NotifyFile | None = None
-    """Who is told when a run ends, when jobs die and when it waits for a decision; goes before what
-    the cluster's profile says. Its keys are below."""
+    """Who gets a message when a run ends, when jobs die and when it waits for a decision. It
+    overrides what the cluster's profile says. Its keys are below."""
     retry: RetryFile | None = None
     """What is submitted again by itself, and how often at most: `{host memory: 2, time limit: 2,
     node: 3}`; without it a person decides. Its keys are below."""
     budget: BudgetFile | None = None
-    """How many GPU-hours the run may take at most: `{gpu_hours: 200}`; goes before what the
+    """How many GPU-hours the run may take at most: `{gpu_hours: 200}`. It overrides what the
     cluster's profile says. Its keys are below."""
     track: Annotated[Track | None, Must(TrackFile.MUST)] = None
     """Where engines log the metrics of their progress besides their own files: a list of `wandb`,
-    `mlflow`, `tensorboard` and `trackio`, or a mapping that says more; goes before what the
+    `mlflow`, `tensorboard` and `trackio`, or a mapping that says more. It overrides what the
     cluster's profile says, and `[]` is none. Its keys are below."""
     snapshot: bool = False
     """`true`: commands run in a copy of the files of this folder that git tracks or does not
@@ -363,6 +363,6 @@ class ExperimentFile(FileModel):
         dict[Annotated[str, BeforeValidator(preset_name)], PresetFile] | None,
         Must("be a mapping from a name to its changes"),
     ] = None
-    """Variants by name, each with `stages` (and `about`) that are merged over the ones above:
-    mappings merge, scalars and lists replace, null takes a key out (inside `config` it is a value),
-    new stages may appear."""
+    """Variants by name, each with `stages` (and `about`) that are merged over the ones above.
+    Mappings merge, scalars and lists replace. null takes a key out (inside `config` it is a value).
+    New stages may appear."""

@@ -106,13 +106,13 @@ class Profile:
     budget: dict[str, float] = field(default_factory=dict)
     """How many GPU-hours a run may take whose experiment has no budget: `{gpu_hours: 200}`."""
     notify: Messages = field(default_factory=Messages)
-    """Who is told when a run ends, jobs die, or it waits for a decision: `{on: [end, fail,
-    decision], command: [...], webhook_env: NAME, mail: ADDRESS}`; an experiment's own goes before
-    it, without it `~/.config/orch/notify.yaml` holds."""
+    """Who gets a message when a run ends, jobs die, or it waits for a decision: `{on: [end, fail,
+    decision], command: [...], webhook_env: NAME, mail: ADDRESS}`. An experiment's own overrides it.
+    Without it `~/.config/orch/notify.yaml` counts."""
     track: Tracking = field(default_factory=Tracking)
     """Where engines log the metrics of their progress: `[wandb, tensorboard]` (of `wandb`,
-    `mlflow`, `tensorboard` and `trackio`), or `{to: [wandb], online: true, project: NAME}`; an
-    experiment's own goes before it, whole."""
+    `mlflow`, `tensorboard` and `trackio`), or `{to: [wandb], online: true, project: NAME}`. An
+    experiment's own replaces it, whole."""
     sbatch: dict[str, str | int | float | bool | list[str | int] | None] = field(
         default_factory=dict
     )

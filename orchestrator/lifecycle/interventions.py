@@ -22,7 +22,6 @@ from orchestrator.lifecycle.decide import Request, decide, described
 from orchestrator.lifecycle.decided import rounds
 from orchestrator.lifecycle.observe import is_intent, resolve
 from orchestrator.lifecycle.refresh import CONTINUE_ONLY, decide_and_act, poll
-from orchestrator.lifecycle.sending.lines import EachJob
 from orchestrator.node.system import write_json
 from orchestrator.runs.attempts import end_member
 from orchestrator.runs.documents.decisions import override_lines, overrides_file
@@ -62,7 +61,7 @@ def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
         ended = [with_end(record, reasons.get(record.name)) for record in decision.records]
         run.save(described(run, ended))
     return [
-        f"{one.name} {still[one.name]}" if one.name in still else EachJob(f"cancelled {one.name}")
+        f"{one.name} {still[one.name]}" if one.name in still else f"cancelled {one.name}"
         for one in [*active, *waiting]
     ]
 

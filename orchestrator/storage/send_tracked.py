@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engines.contract.counting.counts import counter
 from orchestrator.checks.trackers import MODULES, lacking
 from orchestrator.errors import RunError
 from orchestrator.lifecycle.refresh import refresh
@@ -96,9 +97,11 @@ def send_wandb(run: Run, folders: Sequence[Path], dry_run: bool) -> str:
     if dry_run:
         return f"{found} would be sent"
     python = python_with(run, "wandb")
+    count = counter("sending to wandb", len(folders))
     for first in range(0, len(folders), AT_ONCE):
         paths = [str(folder) for folder in folders[first : first + AT_ONCE]]
         called("wandb", [python, "-m", "wandb", "sync", *paths], run)
+        count(len(paths))
     return f"{found} sent"
 
 
@@ -141,9 +144,11 @@ def gathered(name: str, run: Run, databases: Sequence[Path], **where: str) -> st
     python = python_with(run, name)
     program = [python, "-P", "-m", SEND, name]
     total = 0
+    count = counter(f"sending to {name}", len(databases))
     for first in range(0, len(databases), AT_ONCE):
-        paths = map(str, databases[first : first + AT_ONCE])
+        paths = [str(database) for database in databases[first : first + AT_ONCE]]
         said = called(name, [*program, *paths], run, **where)
+        count(len(paths))
         # Among what the library says of itself.
         total += sum(int(count) for count in re.findall(r"^runs: (\d+)$", said, re.MULTILINE))
     return f"{total} runs"

@@ -42,7 +42,7 @@ HOLDERS = (
     ),
     Holder(
         r"special exit|requeue",
-        "who requeued it so, a person or the site's RequeueExitHold; scontrol release {id}"
+        "whoever requeued it so, a person or the site's RequeueExitHold; scontrol release {id}"
         " lets it go",
     ),
     Holder(

@@ -20,6 +20,8 @@ ROUND_THE_TABLES = 6
 """Lines of a terminal that the tables do not have."""
 NUMBERS = ("low", "high", "spread", "n")
 """What a row has beside its value."""
+NO_VALUE = "–"
+"""In the column of an axis that a row does not have, such as the task of a mean over tasks."""
 Point = tuple[tuple[str, str], ...]
 """Axes with their values as text."""
 
@@ -141,7 +143,8 @@ def value_columns(metrics: Mapping[str, Sequence[Tidy]]) -> list[Column]:
     axes = values_of([row.axes for row in first])
     columns = []
     for axis in axes:
-        cells = tuple(value_text(row.axes.get(axis)) for row in first)
+        # An empty cell would mean: as above.
+        cells = tuple(value_text(row.axes.get(axis)) or NO_VALUE for row in first)
         columns.append(Column(name=axis, kind=Kind.AXIS, cells=cells))
     for metric, group in metrics.items():
         # The name of a table's only metric stands above it.

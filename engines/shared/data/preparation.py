@@ -298,7 +298,7 @@ def write_prepared(
     # All files are written into a folder of their own first: an error leaves nothing in ``out``.
     # Inside of ``out``, so that the renames do not cross a file system.
     with tempfile.TemporaryDirectory(dir=out, prefix=".prepare-") as folder:
-        for task, by_split in counted("writing tasks", parts.items()):
+        for task, by_split in parts.items():
             for split in SPLITS:
                 if not by_split.get(split):
                     continue

@@ -25,7 +25,7 @@ from engines.shared.data.benchmarks import KNOWN_FILES, read_lines
 from engines.shared.data.literals import chat_messages, flag, mapping, named
 from engines.shared.data.own_rows import ENDINGS, GURU, own_problem, source_of
 from engines.shared.data.problems import Problem, make_problem
-from engines.shared.scoring.registry import check_gold
+from engines.shared.scoring.registry import check_gold, known_kind
 
 COLUMNS = ("data_source", "prompt", "ability", "apply_chat_template", "reward_model", "extra_info")
 NEEDED = {"data_source", "prompt", "reward_model"}
@@ -57,7 +57,7 @@ def read_problems(
         path: The file.
         check: Raises ValueError for a problem that cannot be used: that has no right answer.
         scorer: Who judges the problems, if not the scorer of their data source.
-        task: The data source of a user's rows that name none; "": as the file is called.
+        task: What the config calls them (``source_of_own``).
 
     Raises:
         ConfigError: The file is none of these, is damaged, has no problem, or has rows that cannot
@@ -74,7 +74,7 @@ def read_problems(
         lines = counted(f"reading {path.name}", read_lines(path))
         problems = usable(path, lines, lambda row: reader([of_names(row)]), check, scorer)
     elif path.name.endswith(ENDINGS):
-        source = task or source_of(path)
+        source = source_of_own(path, task)
         lines = counted(f"reading {path.name}", read_lines(path))
         problems = usable(path, lines, lambda row: [of_json(of_names(row), source)], check, scorer)
     else:
@@ -85,6 +85,13 @@ def read_problems(
     if not problems:
         raise ConfigError(f"{path}: has no problem in it; name another file, or make it again")
     return problems
+
+
+def source_of_own(path: Path, task: str) -> str:
+    """The data source of a user's rows that name none: the task's name, or, without one and where
+    one of our scorers knows it, the beginning of the file's name."""
+    of_file = source_of(path)
+    return task if task and known_kind(of_file) is None else of_file
 
 
 def hint_at_others(path: Path) -> str:
@@ -304,7 +311,7 @@ def write_problems(path: Path, problems: Iterable[Problem]) -> None:
         ]
     )
     rows = []
-    for problem in problems:
+    for problem in counted(f"writing {path.name}", list(problems)):
         reward_model = {"style": "rule", "ground_truth": problem.ground_truth}
         rows.append(
             {

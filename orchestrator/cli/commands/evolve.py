@@ -17,7 +17,7 @@ from orchestrator.lifecycle.refresh import quiet
 from orchestrator.runs.lookup import find_target
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
-from orchestrator.views.busy.each_job import few_told
+from orchestrator.views.busy.alike import few_told
 from orchestrator.views.busy.line import busy, shown_and_told
 
 Checkpoints = Annotated[

@@ -41,9 +41,9 @@ def init(
     kind: Annotated[
         Kind,
         typer.Argument(
-            help="train: a script, run per seed; sweep: that script over a grid, a gate, and the "
-            "best checkpoint of each evaluated; finetune: a language model on your own questions "
-            "and answers; evaluate: a script over the checkpoints of a folder."
+            help="train: a script, run per seed. sweep: that script over a grid, a gate, and the "
+            "best checkpoint of each evaluated. finetune: a language model on your own questions "
+            "and answers. evaluate: a script over the checkpoints of a folder."
         ),
     ] = Kind.train,
     name: Annotated[

@@ -35,7 +35,7 @@ from orchestrator.runs.create import create_run
 from orchestrator.runs.lookup import runs_root
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
-from orchestrator.views.busy.each_job import few_told
+from orchestrator.views.busy.alike import few_told
 from orchestrator.views.busy.line import busy, shown_and_told
 from orchestrator.views.options import origins
 

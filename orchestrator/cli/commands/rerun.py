@@ -13,7 +13,7 @@ from orchestrator.errors import RunError
 from orchestrator.lifecycle.refresh import quiet
 from orchestrator.lifecycle.retry import launch
 from orchestrator.runs.lookup import find_target, runs_root
-from orchestrator.views.busy.each_job import few_told
+from orchestrator.views.busy.alike import few_told
 from orchestrator.views.busy.line import busy, shown_and_told
 
 

@@ -22,7 +22,7 @@ def schema(
     kind: Annotated[
         str,
         typer.Argument(
-            help="experiment or profile, which people write; or what commands print with --json: "
+            help="experiment or profile, which people write. Or what commands print with --json: "
             f"{', '.join(sorted(VERSIONS))}.",
             autocompletion=names,
         ),

@@ -8,6 +8,7 @@ import typer
 
 from orchestrator.cli import completion
 from orchestrator.runs.lookup import find_run
+from orchestrator.views.busy.line import busy
 
 track = typer.Typer(help="What trackers have kept offline.", no_args_is_help=True)
 
@@ -29,4 +30,5 @@ def track_sync(
     of trackio in one folder. Jobs that still run are left for later."""
     from orchestrator.storage.send_tracked import send
 
-    send(find_run(run), print, dry_run)
+    with busy("sending what trackers have kept"):
+        send(find_run(run), print, dry_run)

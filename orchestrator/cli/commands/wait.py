@@ -34,7 +34,7 @@ def wait(
     as_json: AsJson = False,
 ) -> None:
     """Wait until a run is over; the exit code says whether it went well. 0: every job completed or
-    was skipped by a gate; 1: one failed, was cancelled or waits for a person; 124: the time was up;
+    was skipped by a gate. 1: one failed, was cancelled or waits for a person. 124: the time was up.
     130: after Ctrl-C, which leaves the jobs alone."""
     found, jobs = find_target(run, job)
     try:

@@ -194,15 +194,15 @@ def stage_environment(value: Any) -> Any:
 class OptionsFile(FileModel):
     """The keys of a stage that say where its jobs run, beside ``resources``.
 
-    What holds for a job comes from four places, the later ones going before the earlier ones: the
-    cluster's profile, the stage in the experiment file, the preset's changes to the stage, `--set`.
-    A preset and `--set` change the stage, key by key, as they do with its other keys. What the
-    stage says then goes over the profile: `partition`, `account`, `qos`, `constraint` and `wrap`
-    take the place of the profile's; `sbatch` and `environment` are merged name by name; the lines
-    of `setup` come after the profile's. Without a `partition` of its own a stage goes to the
-    profile's `partitions`: `gpu` if it asks for GPUs, else `cpu`; and where these say nothing to
-    the profile's `partition`. `orch launch --dry-run` says of every option whose word holds. None
-    of it is part of a job's identity, so a launch with other options continues the same run.
+    The options of a job come from four places. A later one overrides an earlier one: the cluster's
+    profile, the stage in the experiment file, the preset's changes to the stage, `--set`. A preset
+    and `--set` change the stage, key by key, as they do with its other keys. What the stage says
+    then overrides the profile: `partition`, `account`, `qos`, `constraint` and `wrap` take the
+    place of the profile's; `sbatch` and `environment` are merged name by name; the lines of `setup`
+    come after the profile's. Without a `partition` of its own a stage goes to the profile's
+    `partitions`: `gpu` if it asks for GPUs, else `cpu`. Where these say nothing, it goes to the
+    profile's `partition`. `orch launch --dry-run` names the source of every option. None of it is
+    part of a job's identity, so a launch with other options continues the same run.
     """
 
     partition: Annotated[
@@ -221,7 +221,7 @@ class OptionsFile(FileModel):
         BeforeValidator(sbatch_options),
         Must("be a mapping option: value"),
     ] = Field(default_factory=dict)
-    """Further sbatch options: `{reservation: course, exclusive: true}`; they go before the
+    """Further sbatch options: `{reservation: course, exclusive: true}`; they override the
     profile's of the same name, `false` leaves one of these out, a list is written with commas."""
     environment: Annotated[
         dict[str, str],
@@ -265,8 +265,8 @@ class BudgetFile(FileModel):
         float, Field(gt=0, allow_inf_nan=False), Must("be a number of hours above 0")
     ]
     """How many GPU-hours the run may take, over all attempts. A job counts as its GPUs by its time
-    limit while it is submitted, and as what it took when it is over; what does not fit waits, and
-    goes on when others have taken less or when a person raises the budget and launches again."""
+    limit while it is submitted, and as what it took when it is over. What does not fit waits. It
+    goes on when others have taken less, or when a person raises the budget and launches again."""
 
 
 Times = Annotated[int, Field(ge=0, le=10), Must("be a whole number from 0 to 10")]

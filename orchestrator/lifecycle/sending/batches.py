@@ -25,7 +25,6 @@ from orchestrator.lifecycle.batching import waits_for
 from orchestrator.lifecycle.dependencies.forgotten import asked_again, can_follow, put_back
 from orchestrator.lifecycle.observe import Observation, as_in_doubt, is_intent, resolve
 from orchestrator.lifecycle.sending.at_once import few_at_a_time
-from orchestrator.lifecycle.sending.lines import EachJob
 from orchestrator.runs.record import JobId, JobState, Record
 from orchestrator.runs.run import Run
 
@@ -106,7 +105,7 @@ class Sending:
         self.intents.update((record.name, record) for record in records)
         self.settled.add(id(batch))
         self.count(len(records))
-        self.tell(EachJob(submission_line(batch, records)))
+        self.tell(submission_line(batch, records))
 
     def after_trouble(self, batch: Batch, error: SubmitError) -> Sequence[Record]:
         """The records of a batch that was not simply taken. Raises what cannot be mended.

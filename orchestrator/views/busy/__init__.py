@@ -1,1 +1,1 @@
-"""What a command shows while it works, and of what it says for each job the first few lines."""
+"""What a command shows while it works, and of what it says of thousands of jobs the first lines."""

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from engines.contract import checkpoints
 from engines.contract.checkpoints import CheckpointsSource
 from engines.contract.config import ConfigError
+from tests.support.counted import ends_of
 
 
 def write(out: Path, epoch: int, reward: float | None = None) -> checkpoints.Checkpoint:
@@ -30,6 +31,12 @@ def write(out: Path, epoch: int, reward: float | None = None) -> checkpoints.Che
 
 def epochs(found: list[checkpoints.Checkpoint]) -> list[int]:
     return [checkpoint.manifest.epoch for checkpoint in found]
+
+
+def test_a_fingerprint_says_how_much_is_read(tmp_path: Path) -> None:
+    folder = write(tmp_path, 5).model
+    ends = ends_of(lambda: checkpoints.fingerprint(folder))
+    assert ends == {"reading weights": (64, 64)}
 
 
 def test_half_written_folder_is_not_a_checkpoint(tmp_path: Path) -> None:

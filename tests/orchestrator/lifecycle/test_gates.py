@@ -432,7 +432,7 @@ def test_on_this_machine_both_ways_through_a_gate_without_another_command(tmp_pa
         time.sleep(0.5)
     said = orch(tmp_path, "why", "hard/seed=0").stdout
     assert "hard/seed=0 is SKIPPED (gate" in said
-    assert "does not (jobs/a.seed-0/out/results.json)" in said
+    assert "misses it (jobs/a.seed-0/out/results.json)" in said
     overridden = orch(tmp_path, "override", "hard", "--run", "--reason", "to see it fail")
     assert overridden.returncode == 0, overridden.stderr
     assert "last has run without hard/seed=0 and keeps its results" in overridden.stdout

@@ -98,3 +98,16 @@ def test_the_best_settings_stand_with_like_decimals_and_what_is_missing(width: i
             tried.append(Tried(job=f"train/{seed}", axes=axes, value=found, why=why))
     lines = best_lines("train", "accuracy", ranked(tried, True), Screen(width))
     matches(f"results-best-{width}", lines, width)
+
+
+def test_an_axis_that_a_row_does_not_have_is_no_empty_cell():
+    rows = [
+        row("evaluate", "accuracy", value, 60, lr=lr, seed=0, **task)
+        for lr, value in ((0.1, 0.5), (0.2, 0.75))
+        for task in ({"task": "sums"}, {"task": "products"}, {})
+    ]
+    shown = plain(results_lines("x/full", rows, Screen(80, 24)))
+    table = [
+        line.split() for line in shown.splitlines() if line.rstrip().endswith(("0.50", "0.75"))
+    ]
+    assert [line[-2] for line in table] == ["sums", "products", "–"] * 2

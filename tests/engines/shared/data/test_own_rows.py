@@ -40,6 +40,9 @@ def test_a_question_and_its_answer_are_a_problem_whose_other_parts_the_scorer_ge
     # A config calls the task something; what the file is called is then no matter.
     (problem,) = read_problems(path, scorer="rewards.py:score", task="addition")
     assert problem.data_source == "addition"
+    # A name that selects a scorer goes on selecting it.
+    known = write(tmp_path / "math__sums.train.jsonl", SHARED)
+    assert read_problems(known, task="addition")[0].data_source == "math__sums"
 
 
 json_values = st.recursive(

@@ -103,7 +103,12 @@ def test_the_same_call_again_changes_nothing_and_a_copy_of_the_source_is_the_sam
         "reading logic__grids_20.parquet": (20, 20),
         "reading math__one_30.parquet": (30, 30),
         "reading math__two_12.parquet": (12, 12),
-        "writing tasks": (2, 2),
+        "writing logic.train.parquet": (16, 16),
+        "writing logic.validation.parquet": (2, 2),
+        "writing logic.test.parquet": (2, 2),
+        "writing math.train.parquet": (36, 36),
+        "writing math.validation.parquet": (2, 2),
+        "writing math.test.parquet": (2, 2),
     }
     before = contents(out)
     assert prepare(str(guru), out, 2, 2, 0)[1] is True

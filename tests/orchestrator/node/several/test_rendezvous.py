@@ -71,7 +71,7 @@ def test_an_address_that_does_not_resolve_leaves_the_next_one(tmp_path: Path) ->
 
 
 def test_what_does_not_come_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(RendezvousError, match="node 0 has not said within 0 s where it is"):
+    with pytest.raises(RendezvousError, match="node 0 has not answered within 0 s where it is"):
         find_first(str(tmp_path), "7-0", 1, 0, 0)
     with pytest.raises(
         RendezvousError, match=r"nodes \[1, 2\] have not connected to .*:\d+ within"

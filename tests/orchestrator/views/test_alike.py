@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.lifecycle.sending.lines import EachJob
-from orchestrator.views.busy.each_job import SHOWN, few_of
+from orchestrator.views.busy.alike import SHOWN, few_of
 from tests.support.cli import ORCH, describe, orch
 from tests.support.terminal import on_terminal
 
@@ -18,17 +17,20 @@ MANY = f"""
 """
 
 
-def test_other_lines_are_always_told(monkeypatch: pytest.MonkeyPatch):
-    lines = ["first", *(EachJob(f"submitted {number}") for number in range(SHOWN + 5)), "last"]
+def test_of_lines_that_begin_alike_the_first_few(monkeypatch: pytest.MonkeyPatch):
+    many = [f"submitted {number}" for number in range(SHOWN + 5)]
+    lines = ["the code was kept", *many, "not submitted yet: a", *many[:2]]
     monkeypatch.setattr(sys.stdout, "isatty", lambda: False)
     assert few_of(lines) == lines
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert few_of(lines, "a/b") == [
-        *lines[: SHOWN + 1],
-        "last",
-        "and 5 more: orch status a/b --all",
+        "the code was kept",
+        *many[:SHOWN],
+        "and 5 more submitted: orch status a/b --all",
+        "not submitted yet: a",
+        *many[:2],
     ]
-    assert few_of(lines[:SHOWN]) == lines[:SHOWN]
+    assert few_of(many[:SHOWN]) == many[:SHOWN]
 
 
 def test_a_launch_and_a_cancel_of_many_jobs(tmp_path: Path):
@@ -40,12 +42,12 @@ def test_a_launch_and_a_cancel_of_many_jobs(tmp_path: Path):
         assert "41 of 41" in shown
         assert "submitting jobs" in shown
         assert shown.count("\nsubmitted ") == SHOWN
-        assert f"and {41 - SHOWN} more: orch status trial/" in shown
+        assert f"and {41 - SHOWN} more submitted: orch status trial/" in shown
         assert "41 jobs submitted" in shown
     finally:
         cancelled = plain(on_terminal([ORCH, "cancel", "trial"], 80, tmp_path, variables))
     assert cancelled.count("cancelled ") == SHOWN
-    assert f"and {41 - SHOWN} more" in cancelled
+    assert f"and {41 - SHOWN} more cancelled" in cancelled
     again = orch(tmp_path, "cancel", "trial")
     assert again.stdout.endswith(": nothing is active\n")
     retried = orch(tmp_path, "retry", "trial")
