@@ -7,8 +7,6 @@ library's own where Python has no such module. Called by the rest of this packag
 
 from __future__ import annotations
 
-import sys
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as signal
@@ -148,13 +146,8 @@ def scanned(text: str) -> Any:
 def dumps(value: object, indent: int | None = None) -> str:
     """JSON as ``json.dumps(value, indent=indent)`` writes it."""
     try:
-        # Where the library is loaded it is quicker: orch writes thousands of records.
-        loaded = indent is None and "json" in sys.modules
-        if not loaded:
-            from _json import encode_basestring_ascii
+        from _json import encode_basestring_ascii
     except ImportError:
-        loaded = True
-    if loaded:
         import json
 
         return json.dumps(value, indent=indent)

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from orchestrator.node.light.standard import dumps, loads, sha256, suppress
 from tests.support.paths import ROOT
 
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=20,
 )
 
@@ -31,6 +32,11 @@ def test_json_is_written_to_the_letter_as_the_library_writes_it(
     text = json.dumps(value, indent=indent)
     assert dumps(value, indent) == text
     assert json.dumps(loads(text)) == json.dumps(value)
+
+
+def test_what_no_file_can_be_named_by_is_read_as_an_unknown_character() -> None:
+    odd = {"a\0b": ["\ud800", "\\u0000", "\U0001f600"]}
+    assert loads(json.dumps(odd)) == {"a\ufffdb": ["\ufffd", "\\u0000", "\U0001f600"]}
 
 
 def test_keys_that_are_no_text_and_tuples_are_written_as_the_library_does() -> None:
