@@ -266,7 +266,9 @@ def test_jobs_run_under_the_python_that_the_profile_activates(tmp_path: Path) ->
         f"kind: local\nsetup: ['export PATH={tmp_path}/env:$PATH']\npython: python\n"
     )
     (tmp_path / "trial.yaml").write_text(
-        f"experiment: trial\nabout: trial\nstages:\n  a: {{command: 'true', {SMALL}}}\n"
+        # What writes into its folder is ended by Python, also where the launcher has started it.
+        "experiment: trial\nabout: trial\nstages:\n"
+        f"  a: {{command: [sh, -c, 'echo 1 > $ORCH_OUT/x'], {SMALL}}}\n"
     )
     result = orch(
         tmp_path,
