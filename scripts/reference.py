@@ -58,6 +58,7 @@ READ = {
     "PYTHONIOENCODING": "how the terminal is encoded, where that is not what the locale says",
     "COLUMNS": "how wide a line of text may be; without it as wide as the terminal, and in a pipe "
     "as wide as the text",
+    "TERM": "the kind of terminal; on `dumb` and `unknown` long commands show no bar",
     "XDG_CONFIG_HOME": "`orch/` below it holds your cluster profiles and `notify.yaml`; without it "
     "`~/.config`",
     "XDG_CACHE_HOME": "`orch/` below it is the cache; without it `~/.cache`",

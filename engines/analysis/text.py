@@ -24,10 +24,10 @@ from engines.shared.reporting.text import (
 
 READING = (
     "How to read this: scores are per cent, differences are percentage points (treatment minus "
-    "baseline) on the same problems. An interval that holds 0 says that these problems cannot tell "
-    "the arms apart, not that they are equal. A domain is the mean over its tasks, the macro mean "
-    "the mean over domains. 'detectable' is the true difference that so many problems find with "
-    "80 % power."
+    "baseline) on the same problems. An interval that includes 0 says that these problems cannot "
+    "tell the arms apart, not that they are equal. A domain is the mean over its tasks, the macro "
+    "mean the mean over domains. 'detectable' is the true difference that so many problems find "
+    "with 80 % power."
 )
 EXPECTED_READING = (
     "Expected is the best specialist of each domain. Half of the problems choose it; the other "

@@ -71,7 +71,8 @@ def test_the_page_holds(tmp_path: Path) -> None:
     }
     assert set(found) == {"exact", "near"}
     # Before it was trained the model gives the habit of one too many about as often as the sum.
-    assert found["exact"] > 0.6
+    # 0.25 before, 0.63 on the machine that this was written on.
+    assert found["exact"] > 0.5
     (run,) = (tmp_path / "runs" / "sums").iterdir()
     ran = (run / "ran.html").read_text()
     assert "rewards.py" in ran

@@ -7,6 +7,7 @@ total is known, gone at the end; in a pipe and with --json nothing. Called by co
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -34,7 +35,9 @@ def busy(words: str, shown: bool = True) -> Iterator[Callable[[str], None]]:
     Args:
         shown: not, if the output is for a program.
     """
-    if not (shown and sys.stdout.isatty() and sys.stderr.isatty()):
+    # On a terminal that cannot go back in a line each state would be a line of its own.
+    can_move = os.environ.get("TERM") not in ("dumb", "unknown")
+    if not (shown and can_move and sys.stdout.isatty() and sys.stderr.isatty()):
         yield lambda _: None
         return
     with drawing() as progress:

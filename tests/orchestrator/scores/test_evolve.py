@@ -304,8 +304,8 @@ def test_what_the_run_has_scored_is_said_and_counts_only_while_its_files_are_the
     made, told = again(run)
     assert scored(made) == [["start"]]
     assert (
-        "evaluate/arm=a of the run has scored epoch-000001 with the same settings: taken "
-        "over, not scored again" in told
+        "evaluate/arm=a of the run has scored epoch-000001 with the same settings: reused, "
+        "not scored again" in told
     )
 
 

@@ -71,9 +71,11 @@ def test_a_pipe_gets_the_result_alone():
     assert piped.stderr == ""
 
 
-def test_output_for_a_program_has_no_line():
+def test_output_for_a_program_or_a_dumb_terminal_has_no_line():
     quiet = PROGRAM.replace('of [a]")', 'of [a]", shown=False)')
     text = on_terminal([sys.executable, "-c", quiet], columns=80)
+    dumb = on_terminal([sys.executable, "-c", PROGRAM], columns=80, variables={"TERM": "dumb"})
+    assert dumb == text
     assert text.split() == ["a", "result", "the", "code", "was", "kept", "the", "end"]
 
 
