@@ -15,7 +15,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from engines.fsm_report.figures import draw_ceiling, draw_line, label_axes, legend, subplots
+from engines.fsm_report.figures import (
+    draw_ceiling,
+    draw_line,
+    label_axes,
+    legend,
+    panels_and_keys,
+)
 from engines.fsm_report.summary import Summary
 from engines.shared.reporting.figures import prepare, save
 from engines.shared.reporting.look import looks_of
@@ -30,7 +36,7 @@ def draw(figure: dict[str, Any], folder: Path) -> None:
     """One figure: a panel, a line for each group, the exact predictor."""
     lines = figure["lines"]
     looks = looks_of([{"model": one["label"]} for one in lines])
-    made, (axis,) = subplots([lines])
+    made, (axis,), (key,) = panels_and_keys([lines])
     for one, look in zip(lines, looks, strict=True):
         series = {}
         for place, mean, low, high in one["values"]:
@@ -42,7 +48,7 @@ def draw(figure: dict[str, Any], folder: Path) -> None:
     draw_ceiling(axis, top)
     axis.set_title(figure["title"])
     label_axes(axis, figure["across"], figure["up"])
-    legend(axis)
+    legend(axis, key)
     save(made, folder / figure["name"], "", "")
 
 

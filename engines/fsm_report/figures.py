@@ -6,6 +6,7 @@ page. Called by ``__main__``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ from engines.shared.reporting.figures import (
     save,
     tidy,
 )
-from engines.shared.reporting.look import LINES, SERIES, Look, looks_of
+from engines.shared.reporting.look import LINES, Look, looks_of
 
 PROBE_LINES = (
     ("probe_accuracy", "trained", None),
@@ -43,12 +44,25 @@ PROBE_LINES = (
 COLUMNS = 2
 SHORT = 18
 """Characters of a label of which two fit beside each other below a panel."""
+LONG, SIZE = 25, 9
+"""Characters of a label that fit below a panel, and in points how large they are then; longer ones
+are smaller, since a label wider than its panel would push the panels together."""
+LEFT = -0.28
+"""Where a legend begins, in widths of its panel: below the numbers of the axis."""
+MOST_LINES = 8
+"""Of a panel; of more groups each recipe has its own."""
+MARKERS = "os^"
+"""Of groups of one panel that look alike, such as a training and its curriculum."""
 FEW = 12
 """Points up to which each is marked."""
+PANEL = 1.9
+"""Inches of height of a panel."""
 BELOW = 0.45
 """Inches below a panel for the name of its axis."""
 LINE_HEIGHT = 0.18
 """Of a legend, in inches."""
+# "3s3a (walks of 12, query of 12), tuned settings": the lengths have a line of their own.
+TITLE = re.compile(r"(.*?) (\(.*?\))(.*)")
 NO_LABEL = "_"
 """A label that begins so is in no legend of matplotlib's."""
 Series = dict[float, Summary]
@@ -154,15 +168,19 @@ def by_machines(inputs: Inputs, folder: Path, plot: Plot) -> Figure | None:
     for group in groups:
         panels.setdefault(panel_name(group, groups), []).append(group)
     looks = looks_by_group(inputs)
-    figure, axes = subplots(list(panels.values()))
-    for axis, (name, shown) in zip(axes, panels.items(), strict=True):
+    figure, axes, keys = panels_and_keys(list(panels.values()))
+    for axis, key, (name, shown) in zip(axes, keys, panels.items(), strict=True):
+        alike: list[Look] = []
         for group in shown:
-            draw_line(axis, plot.series_of(group), looks[group.name], short_name(group, shown))
+            look = looks[group.name]
+            marker = MARKERS[alike.count(look) % len(MARKERS)]
+            alike.append(look)
+            draw_line(axis, plot.series_of(group), look, short_name(group, shown), marker=marker)
         # All groups of a panel have the same kind of machines, and so the same ceiling.
         draw_ceiling(axis, plot.ceiling_of(shown[0]))
-        axis.set_title(name)
+        axis.set_title(TITLE.sub(r"\1\3\n\2", name))
         label_axes(axis, plot.across, plot.up)
-        legend(axis)
+        legend(axis, key)
     seeds = max(len(group.finished) for group in groups)
     over = ", one seed"
     if seeds > 1:
@@ -189,9 +207,9 @@ def draw_ceiling(axis: Any, top: Series | float | None) -> None:
 
 def panel_name(group: Group, groups: Sequence[Group]) -> str:
     """The kind of machines; with the optimiser's recipe where one panel would hold more lines than
-    there are colours."""
+    can be told apart."""
     beside = [other for other in groups if other.machines == group.machines]
-    if len(beside) <= len(SERIES) * 2:
+    if len(beside) <= MOST_LINES:
         return group.machines
     return f"{group.machines}, {group.recipe} settings"
 
@@ -214,15 +232,13 @@ def short_name(group: Group, beside: Sequence[Group]) -> str:
     return f"{stage.removeprefix('probe-')} {words}".strip()
 
 
-def subplots(panels: Sequence[Sequence[Group]]) -> tuple[Any, list[Any]]:
-    """A figure with a panel for each of these, two in a row; below each is room for its legend."""
+def subplots(count: int) -> tuple[Any, list[Any]]:
+    """A figure with so many panels, two in a row."""
     import matplotlib.pyplot as plt
 
-    count = len(panels)
     # Rounded up.
     rows, columns = -(-count // COLUMNS), min(count, COLUMNS)
-    entries = max(len(groups) for groups in panels) + 1
-    height = 1.9 + BELOW + LINE_HEIGHT * entries
+    height = PANEL + BELOW + LINE_HEIGHT
     width = WIDE if columns > 1 else NARROW
     figure, grid = plt.subplots(
         rows, columns, figsize=(width, height * rows), squeeze=False, layout="constrained"
@@ -232,9 +248,45 @@ def subplots(panels: Sequence[Sequence[Group]]) -> tuple[Any, list[Any]]:
     return figure, list(grid.flat[:count])
 
 
-def draw_line(axis: Any, series: Series, look: Look, label: str, line: str | None = None) -> None:
-    """Means as a line, their intervals as a band; of another kind of ``line`` without a band."""
+def panels_and_keys(panels: Sequence[Sequence[Any]]) -> tuple[Any, list[Any], list[Any]]:
+    """A figure with a panel for each of these, two in a row, and below each room of its own for
+    what its lines mean: as many lines as the row needs."""
+    import matplotlib.pyplot as plt
+    from matplotlib.patches import Rectangle
+
+    columns = min(len(panels), COLUMNS)
+    heights: list[float] = []
+    for first in range(0, len(panels), columns):
+        # One more is the exact predictor, another one the distance to the next row.
+        entries = max(len(lines) for lines in panels[first : first + columns]) + 2
+        heights += [PANEL + BELOW, LINE_HEIGHT * entries]
+    width = WIDE if columns > 1 else NARROW
+    figure = plt.figure(figsize=(width, sum(heights)), layout="constrained")
+    grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
+    places = [(2 * (place // columns), place % columns) for place in range(len(panels))]
+    axes = [figure.add_subplot(grid[row, column]) for row, column in places]
+    keys = [figure.add_subplot(grid[row + 1, column]) for row, column in places]
+    for key in keys:
+        key.set_axis_off()
+    # Legends are no part of the layout, in which a wide one would make its panel narrow; so that
+    # they are not cut off either, the figure is as large as this.
+    whole = Rectangle((0, 0), 1, 1, transform=figure.transFigure, alpha=0)
+    figure.add_artist(whole)
+    return figure, axes, keys
+
+
+def draw_line(
+    axis: Any,
+    series: Series,
+    look: Look,
+    label: str,
+    line: str | None = None,
+    marker: str = MARKERS[0],
+) -> None:
+    """Means as a line, their intervals as a band; of another kind of ``line`` without a band. Of
+    many points none is marked, unless another marker tells the line from one that looks like it."""
     places, summaries = list(series), list(series.values())
+    is_marked = len(places) <= FEW or marker != MARKERS[0]
     axis.plot(
         places,
         [summary.mean for summary in summaries],
@@ -242,7 +294,8 @@ def draw_line(axis: Any, series: Series, look: Look, label: str, line: str | Non
         color=look.light,
         linewidth=THICK if line is None else 1.2,
         label=label,
-        marker="o" if line is None and len(places) <= FEW else None,
+        marker=marker if line is None and is_marked else None,
+        markevery=max(1, len(places) // FEW),
         markersize=DOT,
     )
     intervals = [summary.interval for summary in summaries if summary.interval is not None]
@@ -268,16 +321,23 @@ def label_axes(axis: Any, across: str, up: str) -> None:
     axis.set_ylabel(up)
 
 
-def legend(axis: Any) -> None:
-    """Below, where it hides nothing; one column where two would reach into the next panel."""
-    longest = max(len(label) for label in axis.get_legend_handles_labels()[1])
-    axis.legend(
+def legend(axis: Any, key: Any) -> None:
+    """What the lines of a panel mean, in the room below it; one column where two would reach into
+    the next panel."""
+    handles, labels = axis.get_legend_handles_labels()
+    longest = max(map(len, labels))
+    made = key.legend(
+        handles,
+        labels,
         loc="upper left",
-        bbox_to_anchor=(-0.05, -0.22),
+        bbox_to_anchor=(LEFT, 1),
+        borderaxespad=0,
+        fontsize=SIZE * min(1.0, LONG / longest),
         ncols=2 if longest <= SHORT else 1,
         handlelength=2.4,
         labelspacing=0.2,
     )
+    made.set_in_layout(False)
 
 
 def probes(inputs: Inputs, folder: Path) -> Figure | None:
@@ -291,7 +351,7 @@ def probes(inputs: Inputs, folder: Path) -> Figure | None:
     for group in groups:
         targets |= dict.fromkeys(group.config["targets"])
     looks = looks_by_group(inputs)
-    figure, axes = subplots([[] for _ in targets])
+    figure, axes = subplots(len(targets))
     for axis, target in zip(axes, targets, strict=True):
         for group in groups:
             draw_probe(axis, group, target, looks[group.name], short_name(group, groups))

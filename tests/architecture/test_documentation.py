@@ -86,3 +86,12 @@ def test_every_environment_variable_that_is_read_is_documented() -> None:
     assert found - documented == set()
     # A name that stands nowhere in the code is read no more.
     assert documented - texts == set()
+
+
+def test_figures_have_a_ground_of_their_own() -> None:
+    """Their ink is black, and a page may be dark: what is transparent could not be read."""
+    for path in sorted((ROOT / "docs/img").glob("*.svg")):
+        text = path.read_text()
+        # A terminal draws its own window.
+        is_terminal = "rich-terminal" in text or "terminal-" in text
+        assert is_terminal or '<rect width="100%" height="100%" fill="#ffffff"/>' in text, path

@@ -141,7 +141,8 @@ def heading(
             line.append(f"{counts[state]:,} {looks.word}  ", style=looks.colour)
     if trouble:
         line.append(f"could not ask: {trouble}; ", style="bold red")
-    line.append(f"{clock(age)} old", style="dim")
+    # Where the line is broken, this stays together.
+    line.append(f"{clock(age)} old".replace(" ", "\N{NO-BREAK SPACE}"), style="dim")
     if wanted != Filter() or shown < len(records):
         line.append(f"\n{shown} of {len(records)} jobs shown", style="bold yellow")
         line.append(filter_text(wanted, shown), style="yellow")

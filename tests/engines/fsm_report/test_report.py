@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 
 from engines.fsm_report.answers import judge
 from engines.fsm_report.config import Config, Question
+from engines.fsm_report.figures import label_axes, legend, panels_and_keys
 from engines.fsm_report.load import group_name
 from engines.fsm_report.summary import difference, summarise
+from engines.shared.reporting.figures import prepare
 from engines.shared.reporting.statistics import Interval
 from orchestrator.planning.planner import make_plan
 from tests.support.paths import ROOT
@@ -362,9 +364,9 @@ def smoke(folder: Path, cluster: str, seconds: float) -> None:
         "probe-large-5s8a",
     } <= ended.keys()
     assert "questions are decided, with 3 training seeds" in call("report")
-    assert "large-5s8a/model=lstm-large,seed=0: 0.9" in call(
-        "why", "small-5s8a/model=lstm-small,seed=0,arm=published"
-    )
+    why = call("why", "small-5s8a/model=lstm-small,seed=0,arm=published")
+    # With COLUMNS the values are a table.
+    assert "large-5s8a/model=lstm-large,seed=0 0.9" in " ".join(why.split())
 
 
 @pytest.mark.long
@@ -378,3 +380,18 @@ def test_the_smoke_preset_goes_both_ways_through_its_gates_on_slurm(
     slurm: Any, tmp_path: Path
 ) -> None:
     smoke(tmp_path, str(slurm.profile), 1500)
+
+
+def test_panels_keep_their_width_beside_names_of_any_length() -> None:
+    def width(label: str) -> float:
+        figure, axes, keys = panels_and_keys([[label], [label]])
+        for axis, key in zip(axes, keys, strict=True):
+            axis.plot([1, 2], [0.1, 0.2], label=label)
+            label_axes(axis, "epoch", "validation accuracy")
+            legend(axis, key)
+        figure.canvas.draw()
+        return float(axes[0].get_position().width)
+
+    prepare()
+    assert width("small-5s5a transformer-small, published") == pytest.approx(width("a"), rel=0.02)
+    assert width("a") > 0.3

@@ -391,3 +391,31 @@ def test_metrics_that_the_stage_names_are_drawn_before_those_that_are_known(tmp_
         curves = job_curves(run, replace(record, attempt=1))
         drawn[record.stage] = [metric for metric, _ in curves]
     assert drawn == {"own": ["val_accuracy", "val_loss", "loss"], "none": ["loss"]}
+
+
+def test_of_a_training_on_replies_quality_and_diversity_are_drawn_and_no_seconds(
+    tmp_path: Path,
+) -> None:
+    stages = {"train": {"command": "a"}, "own": {"command": "b"}}
+    run = create_run(
+        planned({"experiment": "e", "stages": stages}, tmp_path), Profile(kind="local"), tmp_path
+    )
+    # As the engine polychromic writes a step and an evaluation.
+    step = {"cross_entropy": 2.0, "learning_rate": 1e-4, "set_diversity": 0.5, "seconds_step": 0.1}
+    evaluation = {"validation_cross_entropy": 2.5, "unique_valid": 1.5, "seconds_evaluate": 3.0}
+    own = {"seconds_epoch": 3.0, "lr": 0.1, "f1": 0.5, "epoch": 1.0}
+    lines = {
+        "train": [
+            {"phase": "train", "metrics": step},
+            {"phase": "validate", "metrics": evaluation},
+        ],
+        "own": [{"metrics": own}],
+    }
+    drawn = {}
+    for record in run.load():
+        folder = run.out_folder(run.by_name[record.name])
+        folder.mkdir(parents=True, exist_ok=True)
+        texts = [json.dumps({"step": 1, **line}) for line in lines[record.stage]]
+        (folder / "progress.jsonl").write_text("\n".join(texts) + "\n")
+        drawn[record.stage] = [name for name, _ in job_curves(run, replace(record, attempt=1))]
+    assert drawn == {"train": ["validation_cross_entropy", "unique_valid"], "own": ["f1"]}
