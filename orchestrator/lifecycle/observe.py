@@ -274,10 +274,9 @@ def as_observed(run: Run, records: Sequence[Record], seen: Observation) -> list[
         name = record.name
         found = with_cause(record, seen.exits.get(name), seen.logs.get(name, ()))
         if (found.reason, found.died_of) != reasons[name]:
-            # Both may quote a line of a log, with a key that the job has printed.
-            found = replace(
-                found, reason=redacted_output(found.reason), died_of=redacted_output(found.died_of)
-            )
+            # Both may quote a key that the job has printed.
+            reason, died_of = map(redacted_output, (found.reason, found.died_of))
+            found = replace(found, reason=reason, died_of=died_of)
         now_known[name] = found
     return [found_taken(run, now_known.get(record.name, record)) for record in noted]
 
