@@ -22,6 +22,8 @@ from tests.support.paths import ROOT
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    for package in ("build", "hatchling"):
+        pytest.importorskip(package, reason=f"needs {package}: an extra for developers")
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
         [

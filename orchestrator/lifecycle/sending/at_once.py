@@ -6,7 +6,6 @@ their order. Called by batches.py; the threads only wait for programs of the sch
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -43,29 +42,31 @@ def few_at_a_time(
 
     What else ``do`` or ``take`` raise is raised here, once all that was begun has ended.
     """
-    stopped = threading.Event()
+    # Places of those that were refused; -1: nothing more is to be begun.
+    refused = [len(pieces)]
 
-    def one(piece: Piece) -> Done | SubmitError | None:
-        if stopped.is_set():
+    def one(place: int) -> Done | SubmitError | None:
+        # What lies before the first that is refused is done, whichever thread is quick.
+        if place > min(refused):
             return None
         try:
-            return do(piece)
+            return do(pieces[place])
         except SubmitError as error:
-            stopped.set()
+            refused.append(place)
             return error
         except BaseException:
-            stopped.set()
+            refused.append(-1)
             raise
 
     if min(at_once, len(pieces)) < 2:
-        for piece in pieces:
-            take(piece, one(piece))
+        for place, piece in enumerate(pieces):
+            take(piece, one(place))
         return
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(min(at_once, len(pieces))) as pool:
         try:
-            for piece, done in zip(pieces, pool.map(one, pieces), strict=True):
+            for piece, done in zip(pieces, pool.map(one, range(len(pieces))), strict=True):
                 take(piece, done)
         finally:
-            stopped.set()
+            refused.append(-1)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import orch
+from tests.support.extras import needs
 
 
 def init(folder: Path, kind: str) -> None:
@@ -36,6 +37,7 @@ def results(folder: Path) -> dict[str, dict[str, float]]:
     return found
 
 
+@needs("torch")
 def test_training_runs_here_as_it_is_and_leaves_a_curve_and_checkpoints(tmp_path: Path) -> None:
     init(tmp_path, "train")
     assert run(tmp_path) == {"train/seed=0": "COMPLETED", "train/seed=1": "COMPLETED"}

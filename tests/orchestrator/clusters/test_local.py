@@ -170,13 +170,14 @@ def test_a_relaunch_takes_failed_jobs_and_new_resources(tmp_path: Path) -> None:
 
 def test_a_killed_scheduler_loses_nothing_and_runs_nothing_twice(tmp_path: Path) -> None:
     stages = (
-        f"  a: {{command: \"sh -c 'echo {{n}} >> ran; sleep 2'\", matrix: {{n: [1, 2, 3, "
-        f"4]}}, {SMALL}}}\n"
+        f"  a: {{command: \"sh -c 'echo {{n}} >> ran; until [ -e go ]; do sleep 0.1; done'\", "
+        f"matrix: {{n: [1, 2, 3, 4]}}, {SMALL}}}\n"
         f"  b: {{command: 'sh -c \"echo b >> ran\"', after: [a], {SMALL}}}\n"
     ).replace("{{n}}", "{n}")
     assert launch(tmp_path, stages, "--no-watch").returncode == 0
     until(tmp_path, lambda now: any(job["state"] == "RUNNING" for job in now.values()))
     os.kill(scheduler_of(tmp_path), signal.SIGKILL)
+    (tmp_path / "go").touch()
     time.sleep(2.5)  # what was running ends while no scheduler looks
     said = orch(tmp_path, "status").stderr
     assert "its scheduler had died: another goes on" in said

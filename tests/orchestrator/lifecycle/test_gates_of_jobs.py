@@ -19,6 +19,7 @@ from orchestrator.runs.run import Run
 from orchestrator.views.page.facts import stage_boxes
 from orchestrator.views.why import why
 from tests.support.cli import jobs, orch, states, tiny_stage
+from tests.support.extras import needs
 
 OWN = 'when: {metric: test_accuracy, of: a, where: {seed: "{seed}"}, at_least: 0.9}'
 
@@ -114,6 +115,7 @@ def test_a_placeholder_that_no_axis_fills_is_refused(tmp_path: Path, where: str,
         make_plan(described(tmp_path, gate))
 
 
+@needs("torch")
 def test_on_this_machine_a_recorded_override_runs_one_branch(tmp_path: Path) -> None:
     def launched(*more: str) -> Any:
         path = tmp_path / "trial.yaml"

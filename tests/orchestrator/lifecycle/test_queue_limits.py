@@ -23,6 +23,7 @@ from tests.support.cli import (
     tiny_stage,
     until,
 )
+from tests.support.extras import needs
 from tests.support.private_slurm import PrivateSlurm
 
 UNIT = "\x1f"
@@ -125,6 +126,7 @@ def test_a_pack_counts_once_against_max_jobs(tmp_path: Path) -> None:
     assert Counter((tmp_path / "ran").read_text().split()) == Counter("12345")
 
 
+@needs("torch")
 def test_what_was_cancelled_behind_a_gate_or_a_limit_is_not_submitted_until_somebody_retries_it(
     tmp_path: Path,
 ) -> None:

@@ -32,6 +32,7 @@ from orchestrator.runs.run import waiting
 from orchestrator.runs.sources import Answer, ExitRecord, SchedulerRecord
 from tests.support.builders import job, planned, run_of, submitted
 from tests.support.cli import SAVES, SMALL, jobs, launch, orch, until
+from tests.support.extras import needs
 from tests.support.node import start_node
 
 HEAD = "0123456789"
@@ -476,6 +477,7 @@ def test_two_nodes_with_one_pack_run_each_member_once(tmp_path: Path) -> None:
     assert sorted((tmp_path / "ran").read_text().split()) == ["0", "1", "2"]
 
 
+@needs("torch")
 def test_warm_members_get_the_results_that_they_get_alone(tmp_path: Path) -> None:
     import engines.fsm
 

@@ -32,6 +32,7 @@ from orchestrator.views.results import results_lines
 from orchestrator.views.tables.drawing import Screen
 from tests.support.builders import PLANNED
 from tests.support.cli import orch
+from tests.support.extras import needs
 from tests.support.scores import Columns, share, write_scores
 
 
@@ -119,6 +120,7 @@ def table(path: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@needs("scipy")
 def test_two_arms_of_a_run_are_compared_and_the_gate_decides_the_exit_code(tmp_path: Path) -> None:
     finished_run(tmp_path)
     shown = orch(
@@ -277,6 +279,7 @@ def scores(values: list[float]) -> dict[tuple[str, str], dict[str, list[float]]]
     return {("math", "math"): {f"p{i}": [value] for i, value in enumerate(values)}}
 
 
+@needs("scipy")
 def test_the_specialist_is_chosen_on_one_half_and_scored_on_the_other(tmp_path: Path) -> None:
     """Of equal specialists the best one's score on all problems is too high; on the half that did
     not choose it is not."""
@@ -298,6 +301,7 @@ def test_the_specialist_is_chosen_on_one_half_and_scored_on_the_other(tmp_path: 
     assert np.mean(naive) < -0.08
 
 
+@needs("scipy")
 def test_expected_and_actual_stand_in_every_form_of_the_report(tmp_path: Path) -> None:
     evaluated(tmp_path / "base", [{"math": share(5), "code": share(5)}])
     evaluated(tmp_path / "both", [{"math": share(38), "code": share(10)}])
@@ -329,6 +333,7 @@ def problem_file(path: Path, questions: list[str]) -> None:
     write_problems(path, [make_problem("math__x", user(question), "1") for question in questions])
 
 
+@needs("scipy")
 def test_a_training_that_nobody_had_checked_is_checked_against_the_evaluation(
     tmp_path: Path,
 ) -> None:

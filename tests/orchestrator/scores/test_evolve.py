@@ -40,6 +40,7 @@ from orchestrator.scores.selection import choose
 from orchestrator.scores.trainings import Request, source_of, trainings
 from tests.support.builders import PLANNED
 from tests.support.cli import orch
+from tests.support.extras import needs
 from tests.support.paths import ROOT
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.scores import share, write_scores
@@ -678,6 +679,7 @@ def test_an_empty_tracker_of_verl_is_told_by_the_command(tmp_path: Path) -> None
     assert any(line.startswith(f"{mark}: is empty") for line in told)
 
 
+@needs("scipy", "statsmodels")
 def test_the_commands_work_on_an_evolution_and_its_report_program_runs_on_its_config(
     tmp_path: Path,
 ) -> None:

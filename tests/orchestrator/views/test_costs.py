@@ -32,6 +32,7 @@ from orchestrator.views.costs.tables import spent
 from orchestrator.views.costs.usage import cpu_seconds, from_sacct, of_stage, with_accounting
 from tests.support.builders import PLANNED, planned
 from tests.support.cli import SMALL, describe, launch, orch, the_run
+from tests.support.extras import needs
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.scores import share, write_scores
 
@@ -245,6 +246,7 @@ def an_evaluation(out: Path, job: str, arm: Any) -> dict[str, Any]:
     return {"job": job, "stage": "evaluate", "axes": axes, "folder": str(out)}
 
 
+@needs("scipy")
 def test_two_jobs_of_a_pack_on_one_gpu_for_an_hour_cost_one_gpu_hour(tmp_path: Path) -> None:
     """`orch costs` says so, and so does the report, which reads what the node has left."""
     (tmp_path / "trial.yaml").write_text(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import SMALL, orch
+from tests.support.extras import needs
 
 FIT = """
 import random, sys, orch
@@ -35,6 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@needs("scipy")
 def test_two_runs_are_compared_setting_by_setting_over_seeds(folder: Path) -> None:
     said = orch(folder, "compare", "plain", "better", "--out", "compared")
     assert said.returncode == 0, said.stderr
