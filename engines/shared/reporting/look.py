@@ -92,10 +92,9 @@ def looks_of(
     """
     settings = [{axis: v for axis, v in point.items() if axis != SEED} for point in points]
     axis = colour_axis(settings, prefer)
-    values: dict[Any, int] = {}
-    for value in [*first, *(point.get(axis) for point in settings)]:
-        if any(value == point.get(axis) for point in settings):
-            values.setdefault(value, len(values))
+    of_axis = dict.fromkeys(point.get(axis) for point in settings)
+    known = [value for value in first if value in of_axis]
+    values = {value: place for place, value in enumerate(dict.fromkeys([*known, *of_axis]))}
     others = [tuple(v for name, v in point.items() if name != axis) for point in settings]
     # A setting without a further axis is drawn as the first value of that axis.
     lines = {other: place for place, other in enumerate(dict.fromkeys(filter(None, others)))}
