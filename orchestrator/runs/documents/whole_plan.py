@@ -30,6 +30,9 @@ def names(plan: Plan) -> Iterator[str]:
     here = {job.name for job in plan.jobs}
     if len(here) < len(plan.jobs):
         yield "it has a job twice"
+    for job in plan.jobs:
+        if job.name.partition("/")[0] != job.stage:
+            yield f"'{job.name}' is no job of the stage '{job.stage}'"
     named = [name for job in plan.jobs for name in (*job.requires, *job.waits_for)]
     named += [name for one in plan.choices.values() for name in one.jobs]
     named += [name for gate in plan.gates.values() for one in gate for name in one.jobs]

@@ -276,7 +276,7 @@ def test_what_is_no_file_is_told_and_not_waited_for(
         ((1, "folder"), "jobs/data.n-1"),
         ((0, "after"), ["nobody"]),
         ((0, "canary"), "nobody"),
-        ((0, "resources", "cpus"), -1),
+        ((0, "stage"), "ends"),
         ((0, "resources", "minutes"), 10**18),
         ((0, "pack"), 0),
     ],
