@@ -17,10 +17,10 @@ from orchestrator.node.light.standard import (
     loads,
     opened,
     prctl,
-    record,
     signal,
     suppress,
 )
+from orchestrator.node.light.standard import read_json as read_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,12 +87,6 @@ def write_text(path: AnyPath, text: str, mode: int = 0o666) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         raise
-
-
-def read_json(path: AnyPath) -> dict[str, Any]:
-    """A JSON document; ValueError if there is another or none."""
-    document: dict[str, Any] = loads(record(path).decode())
-    return document
 
 
 class Damaged(Exception):

@@ -79,6 +79,8 @@ LARGEST_BYTES = 1 << 30
 """Of a record: a state of a million jobs is smaller."""
 NO_FILE = 22
 """EINVAL."""
+NO_FILES = (NO_FILE, 6, 40)
+"""ENXIO of a socket, and ELOOP of links in a circle, too."""
 FORMAT, REGULAR = 0o170000, 0o100000
 """Of a mode: the bits that say what a path is, and those of a file (as in module ``stat``)."""
 
@@ -99,6 +101,18 @@ def record(path: str | os.PathLike[str]) -> bytes:
         if os.fstat(file.fileno()).st_size > LARGEST_BYTES:
             raise OSError(NO_FILE, "is too large for a record", os.fspath(path))
         return file.read()
+
+
+def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """A JSON document; ValueError if there is another or none, or something that is no file."""
+    try:
+        content = record(path)
+    except OSError as error:
+        if error.errno not in NO_FILES:
+            raise
+        raise ValueError(error.strerror) from error
+    document: dict[str, Any] = loads(content.decode())
+    return document
 
 
 class Form:
