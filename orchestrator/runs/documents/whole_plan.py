@@ -61,6 +61,9 @@ def numbers(plan: Plan) -> Iterator[str]:
         point = job.axes.get(POINT)
         if search is not None and not (type(point) is int and 0 <= point < LARGEST):
             yield f"{job.name} is no point of its search"
+    for stage, gate in plan.gates.items():
+        if any((one.at_least is None) is (one.at_most is None) for one in gate):
+            yield f"a condition of '{stage}' has no threshold"
     for stage, search in plan.searches.items():
         if search.n < 1 or search.rounds < 1:
             yield f"the search of '{stage}' has no points"
