@@ -25,6 +25,10 @@ class Resources:
     minutes: int = 60
     """Time limit."""
 
+    def to_dict(self) -> dict[str, int]:
+        """Plain JSON values, also those that the plan it was read from does not have."""
+        return {key: getattr(self, key) for key in self.__dataclass_fields__}
+
     @property
     def gpu_hours(self) -> float:
         """GPU-hours asked for, if the job used its whole time limit."""
@@ -133,7 +137,7 @@ class Job:
         """Plain JSON values."""
         values = {
             **vars(self),
-            "resources": dict(vars(self.resources)),
+            "resources": self.resources.to_dict(),
             "after": list(self.after),
             "requires": list(self.requires),
         }

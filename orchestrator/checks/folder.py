@@ -13,6 +13,10 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+NOT_UTF8 = (
+    "{}: the name of the folder is not UTF-8, and records of runs are: work in a folder with "
+    "another name"
+)
 ELSEWHERE = "set ORCH_RUNS to a folder on another file system"
 
 
@@ -28,13 +32,10 @@ def is_utf8(path: Path) -> bool:
 def file_system(runs: Path) -> Iterator[str]:
     """What cannot be done where the runs will lie."""
     folder = runs.resolve()
-    for place in (folder, Path.cwd()):
-        if not is_utf8(place):
-            yield (
-                f"{str(place)!a}: the name of the folder is not UTF-8, and records of runs are: "
-                "work in a folder with another name"
-            )
-            return
+    odd = next((place for place in (folder, Path.cwd()) if not is_utf8(place)), None)
+    if odd is not None:
+        yield NOT_UTF8.format(ascii(str(odd)))
+        return
     # The first launch makes the folder itself.
     while not folder.exists():
         folder = folder.parent

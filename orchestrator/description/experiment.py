@@ -93,9 +93,7 @@ def read_experiment(
         notify=cast("Messages", notify.plain()) if notify else {},
         retry=written.retry.bounds if written and written.retry else {},
         budget=written.budget.model_dump() if written and written.budget else {},
-        track=cast("Tracking", in_one_form(track.plain()))
-        if track and track.value is not None
-        else {},
+        track=in_one_form(track.plain()) if track and track.value is not None else {},
     )
 
 

@@ -15,15 +15,17 @@ from orchestrator.node.light.standard import (
     SET_PDEATHSIG,
     dumps,
     loads,
+    opened,
     prctl,
     signal,
     suppress,
 )
+from orchestrator.node.light.standard import read_json as read_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import IO, Any
+    from typing import Any
 
     AnyPath = str | os.PathLike[str]
 
@@ -58,12 +60,6 @@ REQUEUE_SECONDS = 60.0
 """Longest wait for scontrol."""
 
 
-FORMAT, REGULAR = 0o170000, 0o100000
-"""Of a mode: the bits that say what a path is, and those of a file (as in module ``stat``)."""
-LARGEST_BYTES = 1 << 30
-"""Of a record."""
-NO_FILE = 22
-"""EINVAL."""
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -93,28 +89,8 @@ def write_text(path: AnyPath, text: str, mode: int = 0o666) -> None:
         raise
 
 
-def opened(path: AnyPath) -> IO[bytes]:
-    """A file, to be read. OSError for what is none: nobody waits for the other end of a pipe, and
-    /dev/zero has none."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if os.fstat(descriptor).st_mode & FORMAT != REGULAR:
-        os.close(descriptor)
-        raise OSError(NO_FILE, "it is a folder, a pipe or a device", os.fspath(path))
-    return open(descriptor, "rb")
-
-
-def read_json(path: AnyPath) -> dict[str, Any]:
-    """A JSON document; ValueError if there is another or none."""
-    with opened(path) as file:
-        if os.fstat(file.fileno()).st_size > LARGEST_BYTES:
-            raise ValueError("is too large for a record")
-        document: dict[str, Any] = loads(file.read().decode())
-    return document
-
-
 class Damaged(Exception):
-    """A file of the run without which nothing can be started; one line says which, and what to
-    do."""
+    """A file without which nothing can be started; one line says which, and what to do."""
 
 
 def read_whole(path: str, *keys: str) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def settings_of_commands(
             )
     stages = {
         # A stand-in: each job has its own command.
-        "evaluate": wrap({"command": ["true"], "resources": vars(found[0].resources)}, ""),
+        "evaluate": wrap({"command": ["true"], "resources": found[0].resources.to_dict()}, ""),
         "report": wrap(REPORT_STAGE, ""),
     }
     described = Node({"stages": Node(stages, "")}, "")
@@ -197,7 +197,7 @@ def stages_node(own: Job | None, config: Node) -> Node:
     evaluate = {
         "engine": wrap("evaluation", ""),
         "config": config,
-        "resources": wrap(vars(resources), ""),
+        "resources": wrap(resources.to_dict(), ""),
     }
     stages = {"evaluate": Node(evaluate, ""), "report": wrap(REPORT_STAGE, "")}
     return Node({"stages": Node(stages, "")}, "")

@@ -35,7 +35,7 @@ from orchestrator.api.json_documents import (
 )
 from orchestrator.api.loaded import LoadedRun, list_runs
 from orchestrator.errors import RunError
-from orchestrator.node.system import opened
+from orchestrator.node.light.standard import opened
 from orchestrator.runs.documents.reading import content_of
 from orchestrator.scores.results import gather
 from orchestrator.serve.answer import HTML, TEXT, Answer, of_values

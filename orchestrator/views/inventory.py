@@ -84,10 +84,10 @@ def counted(word: str, of: int, jobs: Sequence[Record]) -> dict[str, Any]:
 
 
 def parent_of(run: Run, record: Record) -> str:
-    """The job that one follows by ``for_each``: it requires it."""
+    """The job that one follows by ``for_each``: it requires it; "" where a plan does not say so."""
     stage = run.plan.chains[record.stage].for_each
     needed = run.by_name[record.name].requires
-    return next(name for name in needed if run.by_name[name].stage == stage)
+    return next((name for name in needed if run.by_name[name].stage == stage), "")
 
 
 def steps(run: Run, jobs: Iterable[Record]) -> dict[str, Any]:

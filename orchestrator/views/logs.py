@@ -17,7 +17,7 @@ from rich.text import Text
 
 from orchestrator.errors import RunError
 from orchestrator.lifecycle.refresh import look, refresh
-from orchestrator.node.system import opened
+from orchestrator.node.light.standard import opened
 from orchestrator.runs.documents.reading import content_of
 from orchestrator.runs.lookup import all_runs, one_job, open_run
 from orchestrator.runs.record import ACTIVE, JobState, Record

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from engines.contract.progress import of_last_start
-from orchestrator.node.system import opened, tail
+from orchestrator.node.light.standard import opened
+from orchestrator.node.system import tail
 
 TAIL_BYTES = 32_768
 SHOWN_METRICS = (

@@ -195,7 +195,7 @@ def gpu_hours_so_far(run: Run, records: Sequence[Record], seconds: Mapping[str, 
     for name, lasted in seconds.items():
         job = run.by_name[name]
         neighbours = job.running_of(sharing[allocations[name]]) - 1
-        gpu_seconds += lasted * units_held(vars(job.resources), "gpus", neighbours)
+        gpu_seconds += lasted * units_held(job.resources.to_dict(), "gpus", neighbours)
     return gpu_seconds / 3600
 
 

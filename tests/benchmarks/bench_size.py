@@ -205,7 +205,7 @@ def secrets(folder: Path) -> None:
     """The search for secrets in files, in megabytes a second, against a hash of the same."""
     sources = [
         path.read_bytes()
-        for path in Path(sysconfig.get_paths()["purelib"]).rglob("*.py")
+        for path in Path(sysconfig.get_paths()["stdlib"]).rglob("*.py")
         if path.stat().st_size > 2000
     ]
     found: dict[str, list[Path]] = {}

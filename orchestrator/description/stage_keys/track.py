@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from orchestrator.description.checking import FileModel, Must, WordedError
+from orchestrator.description.profile import Tracking
 
 MUST = (
     "be a list of wandb, mlflow, tensorboard and trackio, or a mapping such as "
@@ -53,9 +54,9 @@ Track = Annotated[
 """A list of trackers, or a mapping that says more."""
 
 
-def in_one_form(written: Any) -> dict[str, Any]:
+def in_one_form(written: Any) -> Tracking:
     """``[wandb]`` as ``{"to": ["wandb"], "online": False, "project": ""}``; of what was checked."""
     named = listed_word(written)
     values = {"to": named} if isinstance(named, list) else dict(named)
     made = TrackFile.model_validate(values)
-    return {**made.model_dump(), "to": list(dict.fromkeys(made.to))}
+    return Tracking(to=list(dict.fromkeys(made.to)), online=made.online, project=made.project)

@@ -78,7 +78,7 @@ def spent_by(run: Run, record: Record, now: float) -> Spent:
         folder = attempt_folder(run.folder, record.folder, attempt)
         damaged: list[str] = []
         exits, claim = attempt_records(folder, damaged.append)
-        held = vars(asked(run.by_name[record.name], record).resources)
+        held = asked(run.by_name[record.name], record).resources.to_dict()
         for one in exits.values():
             gpus = units_held(one.get("resources") or held, "gpus", one.get("neighbours", 0))
             ended += gpus * seconds_of(one) / 3600

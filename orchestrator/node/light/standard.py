@@ -7,11 +7,13 @@ library's own where Python has no such module. Called by the rest of this packag
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as signal
     from types import TracebackType
-    from typing import Any
+    from typing import IO, Any
 else:
     try:
         import _signal as signal
@@ -77,6 +79,46 @@ def prctl(option: int, value: int) -> None:
         import ctypes
 
         ctypes.CDLL(None).prctl(option, value)
+
+
+LARGEST_BYTES = 1 << 30
+"""Of a record: a state of a million jobs is smaller."""
+NO_FILE = 22
+"""EINVAL."""
+NO_FILES = (NO_FILE, 6, 40)
+"""ENXIO of a socket, and ELOOP of links in a circle, too."""
+FORMAT, REGULAR = 0o170000, 0o100000
+"""Of a mode: the bits that say what a path is, and those of a file (as in module ``stat``)."""
+
+
+def opened(path: str | os.PathLike[str]) -> IO[bytes]:
+    """A file, to be read. OSError for what is none: nobody waits for the other end of a pipe, and
+    /dev/zero has none."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if os.fstat(descriptor).st_mode & FORMAT != REGULAR:
+        os.close(descriptor)
+        raise OSError(NO_FILE, "it is a folder, a pipe or a device", os.fspath(path))
+    return open(descriptor, "rb")
+
+
+def record(path: str | os.PathLike[str]) -> bytes:
+    """What a file holds that is read whole; OSError for what is none, or larger than any record."""
+    with opened(path) as file:
+        if os.fstat(file.fileno()).st_size > LARGEST_BYTES:
+            raise OSError(NO_FILE, "is too large for a record", os.fspath(path))
+        return file.read()
+
+
+def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """A JSON document; ValueError if there is another or none, or something that is no file."""
+    try:
+        content = record(path)
+    except OSError as error:
+        if error.errno not in NO_FILES:
+            raise
+        raise ValueError(error.strerror) from error
+    document: dict[str, Any] = loads(content.decode())
+    return document
 
 
 class Form:

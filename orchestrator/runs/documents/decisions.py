@@ -77,7 +77,9 @@ def load_decision(run: Run, key: str) -> Kept | None:
         return None
     try:
         for entry in kept["inputs"]:
-            msgspec.convert(entry["condition"], Condition)
+            condition = msgspec.convert(entry["condition"], Condition)
+            if (condition.at_least is None) is (condition.at_most is None):
+                raise TypeError("a condition without a threshold")
             check_findings(entry["findings"])
         for past in kept["history"]:
             past["decision"]

@@ -110,5 +110,5 @@ def job_values(job: Job, folders: dict[str, str], cwd: str) -> dict[str, Any]:
         "beside": job.config.get("beside", {}) if job.engine is None else {},
         "cwd": job.config.get("cwd", cwd) if job.engine is None else cwd,
         "identity": job.identity,
-        "resources": dict(vars(job.resources)),
+        "resources": job.resources.to_dict(),
     }

@@ -13,19 +13,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from orchestrator.node.cost import LATEST
-from orchestrator.node.light.standard import loads
-from orchestrator.node.system import opened
+from orchestrator.node.light.standard import loads, record
 from orchestrator.runs.documents.damage import note
 
-LARGEST_BYTES = 1 << 30
-"""Of a record: a state of a million jobs is smaller."""
 TRIES = 3
 """How often a file is opened that another machine has just replaced (ESTALE on NFS)."""
 NUL = b"\\u0000"
@@ -45,10 +41,7 @@ def content_of(path: Path | str) -> bytes:
     none."""
     for attempt in range(1, TRIES + 1):
         try:
-            with opened(path) as file:
-                if os.fstat(file.fileno()).st_size > LARGEST_BYTES:
-                    raise OSError(errno.EINVAL, "is too large for a record", str(path))
-                return file.read()
+            return record(path)
         except OSError as error:
             # On NFS a file that is replaced while it is read is gone for this reader; its name
             # leads to the new one.

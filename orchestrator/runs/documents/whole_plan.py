@@ -30,6 +30,9 @@ def names(plan: Plan) -> Iterator[str]:
     here = {job.name for job in plan.jobs}
     if len(here) < len(plan.jobs):
         yield "it has a job twice"
+    for job in plan.jobs:
+        if job.name.partition("/")[0] != job.stage:
+            yield f"'{job.name}' is no job of the stage '{job.stage}'"
     named = [name for job in plan.jobs for name in (*job.requires, *job.waits_for)]
     named += [name for one in plan.choices.values() for name in one.jobs]
     named += [name for gate in plan.gates.values() for one in gate for name in one.jobs]
@@ -62,6 +65,9 @@ def numbers(plan: Plan) -> Iterator[str]:
         point = job.axes.get(POINT)
         if search is not None and not (type(point) is int and 0 <= point < LARGEST):
             yield f"{job.name} is no point of its search"
+    for stage, gate in plan.gates.items():
+        if any((one.at_least is None) is (one.at_most is None) for one in gate):
+            yield f"a condition of '{stage}' has no threshold"
     for stage, search in plan.searches.items():
         if search.n < 1 or search.rounds < 1:
             yield f"the search of '{stage}' has no points"

@@ -92,6 +92,7 @@ class RanJobs:
         self.ledgers: dict[Path, dict[str, Line]] = {}
         self.lists: dict[Path, Files | None] = {}
         self.launched: dict[tuple[Path, int], dict[str, Any] | None] = {}
+        self.all_launches: dict[Path, list[dict[str, Any]]] = {}
 
     @cached_property
     def lines(self) -> dict[str, Line]:
@@ -174,7 +175,10 @@ class RanJobs:
             return self.launched[key]
         if claim is None or claim.started is None:
             return None
-        before = [one for one in launches(run_folder) if one["time"] <= claim.started]
+        if run_folder not in self.all_launches:
+            self.all_launches[run_folder] = launches(run_folder)
+        known = self.all_launches[run_folder]
+        before = [one for one in known if one["time"] <= claim.started]
         return before[-1] if before else None
 
     def list_of(self, run_folder: Path, line: Line | None) -> Files:

@@ -190,7 +190,7 @@ def hours_wasted(starts: Iterable[Start], wasted: Wasted, kind: str) -> float:
 
 def held(resources: Resources, kind: str, neighbours: int) -> float:
     """``gpus`` or ``cpus`` that such a start holds, as the node counts them for cost.json."""
-    return units_held(vars(resources), kind, neighbours)
+    return units_held(resources.to_dict(), kind, neighbours)
 
 
 def starts_known(starts: Iterable[Start]) -> int:

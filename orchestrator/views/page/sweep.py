@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from engines.shared.reporting.look import Look, limits, looks_of, variable
 from jobs.gates import number
@@ -60,14 +61,19 @@ class Scale:
     values: tuple[Scalar, ...]
     """Each once: numbers from the smallest up, others as they first appear."""
 
-    @property
+    @cached_property
     def numbers(self) -> list[float]:
         """The values as numbers; none where one of them is no number."""
         if any(isinstance(one, str | bool) for one in self.values):
             return []
         return [float(one) for one in self.values]
 
-    @property
+    @cached_property
+    def places(self) -> dict[Scalar, int]:
+        """The place of each value among the others."""
+        return {value: place for place, value in enumerate(self.values)}
+
+    @cached_property
     def is_log(self) -> bool:
         """Whether they span powers of ten."""
         found = self.numbers
@@ -79,7 +85,7 @@ class Scale:
             return 0.5
         found = self.numbers
         if not found:
-            return self.values.index(value) / (len(self.values) - 1)
+            return self.places[value] / (len(self.values) - 1)
         low, high, at = found[0], found[-1], float(value)
         if self.is_log:
             low, high, at = math.log(low), math.log(high), math.log(at)

@@ -222,7 +222,6 @@ RECORDS = {
     "jobs/data.n-1/out/files/progress.jsonl": ("phase",),
     "jobs/data.n-1/out/results.json": ("rows", 0, "metric"),
 }
-"""Files of a run, with a place in each."""
 
 
 @pytest.mark.parametrize("value", ["\ud800", "a\0b", DEEP], ids=["half", "NUL", "deep"])
@@ -272,12 +271,10 @@ def test_what_is_no_file_is_told_and_not_waited_for(
     ("place", "value"),
     [
         ((0, "folder"), "../../elsewhere"),
-        ((0, "folder"), "jobs/.."),
         ((1, "folder"), "jobs/data.n-1"),
         ((0, "after"), ["nobody"]),
         ((0, "canary"), "nobody"),
-        ((0, "resources", "cpus"), -1),
-        ((0, "resources", "minutes"), 10**18),
+        ((0, "stage"), "ends"),
         ((0, "pack"), 0),
     ],
 )
@@ -290,7 +287,10 @@ def test_a_plan_that_no_orch_has_written_is_refused(here: Path, place: Any, valu
     assert (code, "not a plan file" in said) == (2, True), said
 
 
-def test_times_that_no_clock_shows_leave_the_record_out(here: Path) -> None:
+def test_times_that_no_clock_shows_and_no_threshold_leave_the_record_out(here: Path) -> None:
+    gate = here / "gates" / "gated.json"
+    gate.write_text(gate.read_text().replace('"at_most": 5', '"at_most": null'))
+    assert "gates/gated.json" in call("why gated")[1]
     for value in (1e308, math.inf, -1, 10**400):
         for file in ("jobs/ends/attempt-1/exit.json", "provenance/1/launch.json"):
             kept = (here / file).read_bytes()

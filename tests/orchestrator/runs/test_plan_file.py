@@ -7,6 +7,7 @@ import json
 import math
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -151,3 +152,8 @@ def test_a_record_that_was_only_seen_again_is_unchanged() -> None:
     assert unchanged([record], [later])
     assert not unchanged([record], [replace(later, seen=90.0)])
     assert not unchanged([record], [replace(later, state=JobState.FAILED)])
+
+
+def test_resources_that_a_plan_does_not_name_are_those_by_default() -> None:
+    """msgspec leaves them to the class, where ``vars`` does not see them."""
+    assert msgspec.convert({"cpus": 3}, Resources).to_dict() == vars(Resources(cpus=3))

@@ -96,6 +96,19 @@ def test_up_to_24_settings_all_look_different(pairs: list[tuple[int, int]]):
     assert len(set(looks)) == len(pairs)
 
 
+def test_thousands_of_settings_are_not_held_against_one_another():
+    class Counted(int):
+        compared = 0
+        __hash__ = int.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            Counted.compared += 1
+            return int.__eq__(self, other)
+
+    looks_of([{"n": Counted(n)} for n in range(2000)], first=[Counted(5)])
+    assert Counted.compared < 20 * 2000
+
+
 def test_the_page_knows_every_colour_on_both_grounds():
     style = css()
     for pair in [*SERIES, *STATES.values()]:
