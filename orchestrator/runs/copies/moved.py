@@ -99,7 +99,7 @@ def namesakes(value: Any, root: str) -> set[str]:
 def folder_here(cwd: str, before: str, here: Path) -> str:
     """Where a run was launched: where that was, or, if it is gone, where it lies now, seen from the
     run's folder."""
-    if os.path.isdir(cwd):  # noqa: PTH112
+    if not cwd or os.path.isdir(cwd):  # noqa: PTH112
         return cwd
     now = os.path.normpath(here / os.path.relpath(cwd, before))
     return now if os.path.isdir(now) else cwd  # noqa: PTH112
