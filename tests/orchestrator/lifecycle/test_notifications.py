@@ -224,7 +224,7 @@ def test_a_retry_makes_new_events_and_held_jobs_ask_for_a_decision(tmp_path: Pat
     ("value", "word"),
     [
         ({}, "mapping"),
-        ({"mail": 3}, "text"),
+        ({"mail": 3}, "must be an address, got 3"),
         ({"on": ["end"]}, "how"),
         ({"comand": ["x"]}, "comand"),
         ({"command": "echo x"}, "list of words"),
@@ -272,7 +272,7 @@ def test_the_experiment_goes_before_the_profile_and_that_before_the_users_own_fi
         ("trial.yaml", "  on: [end]", 2, "says how"),
         ("trial.yaml", "  mail: a@b\n  webhok_env: X", 4, "did you mean 'webhook_env'?"),
         ("here.yaml", "  mail: a@b\n  webhok_env: X", 4, "did you mean 'webhook_env'?"),
-        (".config/orch/notify.yaml", "  on: [end]\n  mail: 3", 4, "must be text"),
+        (".config/orch/notify.yaml", "  on: [end]\n  mail: 3", 4, "must be an address, got 3"),
     ],
 )
 def test_a_bad_value_is_one_line_with_its_place(
