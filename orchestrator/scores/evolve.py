@@ -48,7 +48,7 @@ from orchestrator.scores.evolution import (
     write_evolution,
 )
 from orchestrator.scores.own.taking import adopt_own, scoring, take_own
-from orchestrator.scores.results import whole_results
+from orchestrator.scores.results import Evaluated, whole_results
 from orchestrator.scores.selection import Selector, choose, selector_of
 from orchestrator.scores.trainings import Request, evaluations, trainings
 
@@ -211,7 +211,7 @@ def adopt(evolution: Evolution, run: Run, config: dict[str, Any], tell: Tell) ->
         out = run.out_folder(job)
         if not (out / RESULTS).exists() or decisive(job.config) != decisive(config):
             continue
-        read = whole_results(out, job.name)
+        read = whole_results(out, job.name, Evaluated)
         if read is None:
             continue
         facts = read[1]["facts"]
@@ -223,7 +223,7 @@ def adopt(evolution: Evolution, run: Run, config: dict[str, Any], tell: Tell) ->
             )
             continue
         names = []
-        for entry in facts["checkpoints"]:
+        for entry in facts.get("checkpoints", []):
             # None where the evaluation was given a model's folder instead of a training's
             # checkpoints.
             fingerprint = entry.get("fingerprint")

@@ -47,20 +47,23 @@ class Task(TypedDict):
     sha256: str
 
 
-class Facts(TypedDict):
-    """What is looked at of the facts beside a job's rows."""
+class Listed(TypedDict):
+    """The facts of whoever scored checkpoints."""
 
     checkpoints: NotRequired[list[Scored]]
+
+
+class Evaluated(Listed):
+    """The facts of an evaluation."""
+
     tasks: NotRequired[dict[str, Task]]
-    problems: NotRequired[list[str]]
-    headline: NotRequired[str]
-    missing: NotRequired[list[str]]
 
 
-class Whole(TypedDict):
-    """The same of a whole document."""
+class Compared(TypedDict):
+    """The facts of a comparison."""
 
-    facts: Facts
+    headline: str
+    missing: list[str]
 
 
 def gather(
@@ -137,11 +140,18 @@ def in_place_of_results(run: Run, wanted: Set[str] | None, unfinished: Sequence[
     return "; ".join(parts)
 
 
-def whole_results(out: Path, job: str) -> tuple[list[Row], dict[str, Any]] | None:
-    """The rows of a job and the whole document; None, and a note, if they are damaged."""
+def whole_results(
+    out: Path, job: str, facts: Any = dict[str, Any]
+) -> tuple[list[Row], dict[str, Any]] | None:
+    """The rows of a job and the whole document; None, and a note, if they are damaged.
+
+    Args:
+        facts: the form of the facts that are looked at. Each engine has facts of its own, and a
+            command may leave any.
+    """
     try:
         rows, document = read_results(out)
-        msgspec.convert(document, Whole)
+        msgspec.convert(document.get("facts"), facts)
         return rows, document
     except ConfigError as error:
         note(out / RESULTS, str(error).partition(": ")[2], remedy(job))

@@ -88,13 +88,13 @@ def print_comparison(folder: Path) -> None:
     """The answer and its table as wide as a terminal; into a pipe the whole report."""
     from rich.console import Console
 
-    from orchestrator.scores.results import whole_results
+    from orchestrator.scores.results import Compared, whole_results
     from orchestrator.views.tables.comparison import comparison_lines
     from orchestrator.views.tables.drawing import screen_of, show
 
     console = Console()
     screen = screen_of(console)
-    found = None if screen.width is None else whole_results(folder, RESULTS)
+    found = None if screen.width is None else whole_results(folder, RESULTS, Compared)
     rows = orchestrator.scores.compare.compared_rows(folder)
     if found is None or not rows:
         print((folder / "report.txt").read_text())

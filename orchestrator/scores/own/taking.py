@@ -22,7 +22,7 @@ from orchestrator.scores.evolution import (
     SeenCheckpoint,
     score_key,
 )
-from orchestrator.scores.results import whole_results
+from orchestrator.scores.results import Listed, whole_results
 from orchestrator.scores.trainings import source_folder
 
 
@@ -80,7 +80,7 @@ def adopt_own(evolution: Evolution, run: Run, own: Iterable[Job], tell: Tell) ->
         out = run.out_folder(job)
         if not (out / RESULTS).exists():
             continue
-        read = whole_results(out, job.name)
+        read = whole_results(out, job.name, Listed)
         listed = [] if read is None else read[1]["facts"].get("checkpoints", [])
         # Of several its rows do not say which is which; an older version did not note them.
         if len(listed) != 1 or not listed[0].get("fingerprint"):

@@ -39,10 +39,10 @@ def test_a_metric_that_no_result_has_is_answered_by_those_that_there_are(tmp_pat
     # What a training counts as problems are its tasks', and nothing that is wrong.
     (path,) = (tmp_path / "runs").glob("*/*/jobs/says/out/results.json")
     document = json.loads(path.read_text())
-    document["facts"]["problems"] = {"code": 64, "logic": 64}
+    document["facts"] |= {"problems": {"code": 64, "logic": 64}, "tasks": 2, "missing": {}}
     path.write_text(json.dumps(document))
     counted = orch(tmp_path, "results", "--metric", "accuracy")
-    assert counted.returncode == 0
+    assert counted.returncode == 0, counted.stderr
     assert "code" not in counted.stderr
     document["facts"]["problems"] = ["results.json: row 3: no value; left out"]
     path.write_text(json.dumps(document))

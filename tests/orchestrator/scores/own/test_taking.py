@@ -91,7 +91,8 @@ def test_every_checkpoint_is_scored_by_the_runs_own_command(folder: Path) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     # The last checkpoint was the run's own evaluation's, which is not done again.
     assert "evaluate/lr=0.5,task=math of the run has scored step-30" in done.stdout
-    assert "train/lr=0.5: 3 checkpoints on disk, 3 new to the evolution, 2 to score" in done.stdout
+    # On disk, new to the evolution, to score.
+    assert ["train", "0.5", "3", "3", "2"] in [line.split() for line in done.stdout.splitlines()]
     found = json.loads(orch(folder, "results", "trial-evolution", "--json").stdout)["rows"]
     assert {(row["lr"], row["step"], row["task"]): row["value"] for row in found} == {
         (0.5, 10, "math"): 5.0,
@@ -107,7 +108,7 @@ def test_every_checkpoint_is_scored_by_the_runs_own_command(folder: Path) -> Non
     (tidy,) = (folder / "runs" / "trial-evolution").glob("*/jobs/report*/out/tidy.csv")
     assert len(tidy.read_text().splitlines()) == 1 + 6
     again = orch(folder, "evolve", "trial")
-    assert "0 new to the evolution, 0 to score" in again.stdout
+    assert ["train", "0.5", "3", "0", "0"] in [line.split() for line in again.stdout.splitlines()]
 
 
 def test_a_checkpoint_that_is_new_later_is_added_and_one_that_goes_is_kept(folder: Path) -> None:
