@@ -51,6 +51,7 @@ class Queued(TypedDict):
     resources: Asked
     exit: NotRequired[str]
     exits: NotRequired[list[str]]
+    ended: NotRequired[list[str]]
 
 
 class Known(TypedDict):
@@ -69,12 +70,20 @@ class Ended(Known):
     ended: NotRequired[Moment | None]
 
 
+class Waits(Queued):
+    """What the row of a job that waits must have."""
+
+    reason: str
+
+
 class Running(Queued):
     """What the row of a job that has started must have."""
 
     pid: int
     start: str | None
     started: Moment
+    ending: NotRequired[JobState]
+    kill_at: NotRequired[Moment]
 
 
 class Claimed(TypedDict):
@@ -98,10 +107,10 @@ def is_whole(row: Any) -> bool:
     """Whether a row has what a job of its state needs."""
     try:
         state = msgspec.convert(row, Known)["state"]
-        if state == JobState.RUNNING:
-            msgspec.convert(row, Running)
+        if state in FINAL:
+            msgspec.convert(row, Ended)
         else:
-            msgspec.convert(row, Ended if state in FINAL else Queued)
+            msgspec.convert(row, Running if state == JobState.RUNNING else Waits)
     except msgspec.ValidationError:
         return False
     # A pack has ``exits``.
