@@ -73,6 +73,12 @@ def means(kind: str) -> str:
     return kind.removesuffix(COLD)
 
 
+def shares_processes() -> bool:
+    """Whether the limit of processes counts all that the user runs, other programs that are judged
+    among them; in bubblewrap it counts the program's own."""
+    return means(chosen()) != "bubblewrap"
+
+
 # 192.0.2.1 is an address for documentation, which no host has: a time-out says that packets leave
 # the machine, an error at once that there is no way out.
 PROBE = """

@@ -22,7 +22,7 @@ from typing import Any
 
 from engines.shared.data.problems import Problem
 from engines.shared.sandbox.bubblewrap import SandboxError
-from engines.shared.sandbox.execution import run_program
+from engines.shared.sandbox.execution import run_program, shares_processes
 from engines.shared.sandbox.running import OUTPUT_BYTES, WALL_FACTOR, Execution
 from engines.shared.scoring import harness
 from engines.shared.scoring.fences import blocks
@@ -38,7 +38,12 @@ ALL_RUNS_SECONDS = 40.0
 """CPU time of the process that starts the runs; with the wall time that goes with it, the limit of
 all runs together is 120 s."""
 PAUSE_SECONDS = 0.5
-"""Between two goes, where the machine had no process to give."""
+"""Between two goes, where the machine may have had no process to give."""
+STARTS_MORE = re.compile(
+    r"fork|subprocess|multiprocessing|popen|os\.(?:system|spawn|posix_spawn)|thread|concurrent|asyncio",
+    re.IGNORECASE,
+)
+"""In the text of a program that starts processes or threads."""
 INSIDE = inspect.getsource(harness)
 FLOAT = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?")
 TOLERANCE = 1e-6
@@ -118,12 +123,15 @@ def run_inside(
     texts: list[str],
     output_bytes: int = OUTPUT_BYTES,
     was_killed: Callable[[Execution], bool] = lambda _: False,
+    failed: Callable[[Execution], bool] = lambda _: False,
 ) -> Execution:
-    """Run a function of ``inside`` in the sandbox, with these texts on its standard input.
+    """Run a function of ``inside`` in the sandbox, with these texts on its standard input: the
+    first is the program.
 
     A second go, of which the result stands: for a program that used up its wall time without using
-    up its CPU time, as the machine may have been busy; and for one that died, itself or, as
-    ``was_killed`` says, the process of the candidate's, by a signal that nobody here has sent. A
+    up its CPU time, as the machine may have been busy; for one that died, itself or, as
+    ``was_killed`` says, the process of the candidate's, by a signal that nobody here has sent; and
+    for one that starts processes and ``failed``, where another may have had all of them. A
     second time it is the program's own doing: otherwise a program could choose to have no verdict.
     SandboxError if the machine gives the judge no process, before anything of the program has run.
     """
@@ -143,8 +151,15 @@ def run_inside(
     # The kernel kills for CPU time too, and not before so much time has passed.
     died = execution.died and time.monotonic() - begin < seconds
     not_begun = execution.stdout.startswith(harness.NOT_BEGUN)
-    if not_begun or execution.timed_out or died or was_killed(execution):
-        if not_begun:
+    # What was ended for what it took is no neighbour's victim.
+    crowded = (
+        failed(execution)
+        and not execution.took
+        and STARTS_MORE.search(texts[0]) is not None
+        and shares_processes()
+    )
+    if not_begun or crowded or execution.timed_out or died or was_killed(execution):
+        if not_begun or crowded:
             time.sleep(PAUSE_SECONDS)
         execution = once()
     if execution.stdout.startswith(harness.NOT_BEGUN):
@@ -164,11 +179,23 @@ def run_killed(execution: Execution) -> bool:
     return bool(found) and found[-1][0] == harness.KILLED[0]
 
 
+def run_failed(execution: Execution) -> bool:
+    """Whether the newest run of a program that prints failed."""
+    found = runs(execution.stdout)
+    return bool(found) and found[-1][0] == harness.WRONG[0]
+
+
 def by_secret(entry: str, seconds: float, code: str, *others: str) -> Verdict:
     """1.0 if the judge prints the secret that it is given. ValueError if the tests used nothing of
     the program."""
     secret = secrets.token_hex(16)
-    execution = run_inside(entry, seconds, [code, secret, *others], was_killed=candidate_killed)
+    execution = run_inside(
+        entry,
+        seconds,
+        [code, secret, *others],
+        was_killed=candidate_killed,
+        failed=lambda execution: execution.stdout != secret.encode(),
+    )
     # Nothing else counts: a program that exits with 0 before its tests has not printed the secret.
     if execution.stdout == secret.encode():
         return Verdict(1.0, "ok", code)
@@ -240,7 +267,7 @@ def by_output(code: str, tests: dict[str, Any], same: Any, run_seconds: int) -> 
     # One record: a byte of status, ten digits of size, and an output that may be too long.
     room = OUTPUT_BYTES + sum(2 * len(output.encode()) + 11 for output in tests["outputs"])
     texts = [code, str(run_seconds), json.dumps(tests["inputs"])]
-    execution = run_inside("judge_output", ALL_RUNS_SECONDS, texts, room, run_killed)
+    execution = run_inside("judge_output", ALL_RUNS_SECONDS, texts, room, run_killed, run_failed)
     outputs = runs(execution.stdout)
     for number, expected in enumerate(tests["outputs"]):
         # Runs are in order and stop at the first bad one, so here time or output came to its end.
