@@ -136,28 +136,20 @@ def run_inside(
     SandboxError if the machine gives the judge no process, before anything of the program has run.
     """
     given = b"".join(map(harness.block, texts))
-
-    def once() -> Execution:
-        return run_program(
-            f"{entry}()",
-            seconds,
-            standard_input=given,
-            output_bytes=output_bytes,
-            prelude=INSIDE,
-        )
-
+    once = functools.partial(
+        run_program,
+        f"{entry}()",
+        seconds,
+        standard_input=given,
+        output_bytes=output_bytes,
+        prelude=INSIDE,
+    )
     begin = time.monotonic()
     execution = once()
     # The kernel kills for CPU time too, and not before so much time has passed.
     died = execution.died and time.monotonic() - begin < seconds
     not_begun = execution.stdout.startswith(harness.NOT_BEGUN)
-    # What was ended for what it took is no neighbour's victim.
-    crowded = (
-        failed(execution)
-        and not execution.took
-        and STARTS_MORE.search(texts[0]) is not None
-        and shares_processes()
-    )
+    crowded = failed(execution) and may_be_crowded(execution, texts[0])
     if not_begun or crowded or execution.timed_out or died or was_killed(execution):
         if not_begun or crowded:
             time.sleep(PAUSE_SECONDS)
@@ -166,6 +158,12 @@ def run_inside(
         why = execution.stdout[1:300].decode(errors="replace").lstrip("0")
         raise SandboxError(f"the sandbox gets no process for the program: {why}")
     return execution
+
+
+def may_be_crowded(execution: Execution, program: str) -> bool:
+    """Whether another program may have had all processes that this one, which failed, wanted."""
+    # What was ended for what it took is no neighbour's victim.
+    return not execution.took and bool(STARTS_MORE.search(program)) and shares_processes()
 
 
 def candidate_killed(execution: Execution) -> bool:
