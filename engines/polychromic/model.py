@@ -20,6 +20,7 @@ from engines.polychromic.config import Config
 from engines.shared.language_model.lora import adapt, write_adapter
 from engines.shared.language_model.packing import Scorer
 from engines.shared.replies.prompts import end_token_id
+from engines.shared.whole_model import whole_model
 
 
 @dataclass(frozen=True)
@@ -141,18 +142,19 @@ def load_model(config: Config, base: Base, device: torch.device) -> Model:
 
 
 def load_inner(config: Config, folder: Path, device: torch.device) -> Any:
-    """transformers' model on the device, in the precision of the config."""
+    """transformers' model on the device, in the precision of the config. ConfigError if its weights
+    are not whole."""
     from transformers import AutoModelForCausalLM
 
     precision = config.precision
     if precision == "auto":
         precision = "bfloat16" if device.type == "cuda" else "float32"
     dtype = getattr(torch, precision)
-    options: dict[str, Any] = {"dtype": dtype, "local_files_only": True}
+    options: dict[str, Any] = {"dtype": dtype}
     if config.quantization == "nf4":
         options |= {"quantization_config": four_bits(), "device_map": {"": device}}
-        return AutoModelForCausalLM.from_pretrained(folder, **options)
-    return AutoModelForCausalLM.from_pretrained(folder, **options).to(device)
+        return whole_model(AutoModelForCausalLM, folder, **options)
+    return whole_model(AutoModelForCausalLM, folder, **options).to(device)
 
 
 def four_bits() -> Any:

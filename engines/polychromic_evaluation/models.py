@@ -22,6 +22,7 @@ from engines.contract.config import ConfigError
 from engines.contract.results import ResultSource, read_results
 from engines.polychromic_evaluation.config import Config
 from engines.shared.loaded_weights import check_weights
+from engines.shared.whole_model import whole_model
 
 BASE = "base"
 TRAINING = "polychromic"
@@ -174,8 +175,6 @@ def merged_weights(base: Model, adapter: Model) -> Iterator[tuple[str, Any]]:
 
     from engines.shared.language_model.lora import merged_state, read_adapter
 
-    model = AutoModelForCausalLM.from_pretrained(
-        base.folder, dtype=torch.float32, local_files_only=True
-    )
+    model = whole_model(AutoModelForCausalLM, base.folder, dtype=torch.float32)
     read_adapter(model, adapter.folder, base.fingerprint)
     yield from merged_state(model)

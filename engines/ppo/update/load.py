@@ -13,15 +13,15 @@ import torch
 
 from engines.contract.config import ConfigError
 from engines.ppo.config import Config
+from engines.shared.whole_model import whole_model
 
 
 def load_model(folder: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> Any:
-    """The causal language model of a Hugging Face folder."""
+    """The causal language model of a Hugging Face folder. ConfigError if its weights are not
+    whole."""
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).to(
-        device
-    )
+    return whole_model(AutoModelForCausalLM, folder, dtype=dtype).to(device)
 
 
 def prepare_model(model: Any, config: Config, device: torch.device) -> Any:

@@ -24,6 +24,7 @@ from engines.contract.checkpoints import fingerprint
 from engines.contract.config import ConfigError
 from engines.shared.diversity.ngrams import ngrams
 from engines.shared.diversity.words import unicode_tokens
+from engines.shared.whole_model import whole_model
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -116,7 +117,7 @@ class FolderEmbedder:
         self.name = f"{folder.name}-{digest[:12]}"
         self.device = device
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self.model = AutoModel.from_pretrained(folder, local_files_only=True).to(device).eval()
+        self.model = whole_model(AutoModel, folder).to(device).eval()
         self.longest = longest_of(folder, self.model.config)
 
     def __call__(self, texts: Sequence[str]) -> Array:
