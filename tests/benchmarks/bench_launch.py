@@ -147,6 +147,24 @@ def array_graph(jobs: int) -> tuple[Ran, float]:
     return submit, drained(started)
 
 
+def calls_graph(groups: int) -> float:
+    """The graph by as many calls of sbatch as ``orch`` makes, for the same CPU, memory and time and
+    with the same dependencies: what Slurm needs for it at least; seconds to done."""
+    asked = ["--account=llmalignment", "--cpus-per-task=1", "--mem=1G", "--nodes=1", "--time=5"]
+
+    def submit(*options: str) -> str:
+        call = ["sbatch", "--parsable", "--output=/dev/null", "--wrap=true", *asked, *options]
+        return subprocess.run(call, capture_output=True, text=True, check=True).stdout.strip()
+
+    started = time.perf_counter()
+    last = []
+    for _ in range(groups):
+        members = submit(f"--array=0-{MEMBERS - 1}", f"--dependency=afterok:{submit()}")
+        last.append(submit(f"--dependency=afterok:{members}"))
+    submit(f"--dependency=afterok:{':'.join(last)}")
+    return drained(started)
+
+
 def snakemake_graph(groups: int, folder: Path) -> tuple[Ran, str]:
     """Snakemake with its Slurm executor on the same graph, and its versions. RuntimeError or
     OSError if it cannot run here."""
@@ -283,8 +301,11 @@ def measure(options: argparse.Namespace, slurm: PrivateSlurm) -> None:
     before = machine_seconds()
     submit, array_done = array_graph(jobs)
     between = machine_seconds()
+    calls_done = calls_graph(options.groups)
+    begun = machine_seconds()
     launch, done, look, states = orch_graph(options.groups, slurm.profile)
-    alone, ours = between - before, machine_seconds() - between - look.processor
+    alone, ours = between - before, machine_seconds() - begun - look.processor
+    calls = begun - between
     squeue = timed("squeue", "--me", "--noheader")
     print(
         f"graph {options.groups} -> {options.groups * MEMBERS} -> {options.groups} -> 1 "
@@ -314,8 +335,12 @@ def measure(options: argparse.Namespace, slurm: PrivateSlurm) -> None:
         f"| {other[0]} |"
     )
     print(
+        f"| the same calls of sbatch by hand | | {calls_done:.1f} s | {done / calls_done:.1f} | |"
+    )
+    print(
         f"| processor time of the machine | {alone:.1f} s | {ours:.1f} s | {ours / alone:.1f} | |"
     )
+    print(f"| the same, of the calls by hand | | {calls:.1f} s | {ours / calls:.1f} | |")
     print(
         f"| peak memory of the program | {submit.peak_mib:.0f} MiB | "
         f"{launch.peak_mib:.0f} MiB | | {other[1]} |"
