@@ -75,7 +75,20 @@ def sentence(error: OSError) -> str | None:
             f"{where}: the run's folder was changed by something else: put it back, or orch launch "
             "the experiment again"
         )
+    place = in_place_of_folder(name) if name and number in (errno.EEXIST, errno.ENOTDIR) else None
+    if place is not None:
+        return (
+            f"{place}: should be a folder, and is a file or a link that leads nowhere: move it "
+            "away, or name another folder (ORCH_RUNS, ORCH_CACHE, an option of the command)"
+        )
     return None
+
+
+def in_place_of_folder(name: str) -> Path | None:
+    """What stands where a path has a folder, and is none; None: nothing."""
+    path = Path(name).absolute()
+    places = (*reversed(path.parents), path)
+    return next((one for one in places if os.path.lexists(one) and not one.is_dir()), None)
 
 
 def folder_is_there() -> bool:

@@ -23,6 +23,7 @@ from orchestrator.runs.documents.people import group_may_write, other_owner
 from orchestrator.runs.record import JobState
 from orchestrator.runs.run import Run
 from tests.support.builders import job, plan_of
+from tests.support.cli import SMALL, launch, orch, the_run
 
 
 def failing(number: int) -> Any:
@@ -206,3 +207,22 @@ def test_a_working_folder_that_is_gone(
         cli.main()
     assert ended.value.code == 2
     assert "the folder that orch was called in is gone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+@pytest.mark.parametrize("place", ["runs", "runs/trial", "runs/.code", "runs/archives"])
+def test_what_lies_in_the_place_of_a_folder_is_named(place: str, kind: str, tmp_path: Path) -> None:
+    assert launch(tmp_path, f"  a: {{command: 'true', {SMALL}}}\n").returncode == 0
+    run = the_run(tmp_path)
+    other = tmp_path / "other" / place
+    other.parent.mkdir(parents=True)
+    other.touch() if kind == "file" else other.symlink_to("/nowhere/at/all")
+    commands = [("launch", "trial.yaml", "--cluster", "local"), ("rerun", str(run))]
+    if place == "runs/archives":
+        commands = [("archive", str(run), "--keep")]
+    for command in commands:
+        done = orch(tmp_path, *command, timeout=60, ORCH_RUNS=str(tmp_path / "other" / "runs"))
+        said = done.stderr.splitlines()
+        assert done.returncode == 2, done.stderr
+        assert str(other) in said[0]
+        assert len(said) <= 2
