@@ -83,7 +83,8 @@ def write_text(path: AnyPath, text: str, mode: int = 0o666) -> None:
         os.replace(temporary, path)
     except OSError as error:
         # A full disk says not of which file; and half of one would take the last of the room.
-        error.filename, error.filename2 = os.fspath(path), None
+        error.filename = os.fspath(path)
+        del error.filename2
         with suppress(OSError):
             os.unlink(temporary)
         raise

@@ -78,6 +78,8 @@ def archive(
     found = measured(paths, refused)
     if dry_run or refused:
         return found
+    if file.is_dir():
+        raise RunError(f"{file}: is a folder; name the file with --out")
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
