@@ -1,5 +1,6 @@
 """The local scheduler's table with rows of another shape: these are made anew, the others stay."""
 
+import fcntl
 import json
 import math
 import os
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from jobs.spec import Resources
+from orchestrator.clusters.local.cluster import LOCK, holder
 from orchestrator.clusters.local.machine import this_machine
 from orchestrator.clusters.local.scheduler import Scheduler
 from orchestrator.clusters.local.slots import entry, ledger
@@ -131,3 +133,12 @@ def test_a_state_that_the_scheduler_never_writes_is_none(run: Run, state: str) -
 @pytest.mark.parametrize("pid", ["x", 0, -1, 10**400, 2**40, [1], None], ids=str)
 def test_a_process_that_there_cannot_be_does_not_live(pid: Any) -> None:
     assert not lives({"pid": pid, "start": process_start(os.getpid())})
+
+
+@pytest.mark.parametrize("said", [b"", b"x y", b"\xff 1", b"9" * 5000 + b" 1", b"1"], ids=len)
+def test_a_lock_that_says_something_else_names_no_scheduler(run: Run, said: bytes) -> None:
+    path = run.folder / "scheduler" / LOCK
+    path.write_bytes(said)
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert holder(run.folder / "scheduler") is None
