@@ -251,7 +251,7 @@ def check_selector(selector: str | list[int]) -> None:
     if (
         isinstance(selector, list)
         or selector in ("last", "best", "all")
-        or re.fullmatch(r"every:[1-9]\d*", selector)
+        or re.fullmatch(r"every:[1-9][0-9]{0,17}", selector)
     ):
         return
     raise ConfigError(

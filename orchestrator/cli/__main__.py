@@ -104,6 +104,7 @@ def app() -> None:
 
 def tell(lines: Sequence[str]) -> None:
     """Say what is wrong on standard error, a line each; on a terminal broken between words."""
+    import contextlib
     import shutil
     import textwrap
 
@@ -119,7 +120,9 @@ def tell(lines: Sequence[str]) -> None:
                 break_long_words=False,
                 break_on_hyphens=False,
             )
-        print(told, file=sys.stderr)
+        # Where nothing can be written (a full disk), the exit code alone says it.
+        with contextlib.suppress(OSError):
+            print(told, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ import errno
 import os
 from pathlib import Path
 
+from orchestrator.folders import runs_root
+from orchestrator.runs.documents.lock import GONE
+
 ADVICE = {
     errno.ENOSPC: "make room (df -h, df -i), then the same command again",
     errno.EDQUOT: "make room or ask for more (quota -s), then the same command again",
@@ -75,7 +78,32 @@ def sentence(error: OSError) -> str | None:
             f"{where}: the run's folder was changed by something else: put it back, or orch launch "
             "the experiment again"
         )
+    gone = vanished_run(name) if name and number == errno.ENOENT else None
+    if gone is not None:
+        return f"{gone} {GONE}"
+    place = in_place_of_folder(name) if name and number in (errno.EEXIST, errno.ENOTDIR) else None
+    if place is not None:
+        return (
+            f"{place}: should be a folder, and is a file or a link that leads nowhere: move it "
+            "away, or name another folder (ORCH_RUNS, ORCH_CACHE, an option of the command)"
+        )
     return None
+
+
+def vanished_run(name: str) -> Path | None:
+    """The folder of the run that a path lies in, where there is none any more; None: it is there,
+    or the path lies in none."""
+    root, path = runs_root(), Path(name).absolute()
+    parts = path.relative_to(root).parts if path.is_relative_to(root) else ()
+    run = root.joinpath(*parts[:2])
+    return run if len(parts) > 2 and not run.exists() else None
+
+
+def in_place_of_folder(name: str) -> Path | None:
+    """What stands where a path has a folder, and is none; None: nothing."""
+    path = Path(name).absolute()
+    places = (*reversed(path.parents), path)
+    return next((one for one in places if os.path.lexists(one) and not one.is_dir()), None)
 
 
 def folder_is_there() -> bool:

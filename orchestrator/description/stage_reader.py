@@ -248,13 +248,19 @@ def check_values(matrix: Mapping[str, Axis], node: Node, tell: Tell) -> None:
     """No axis has a value twice, as it would stand in the jobs' names; a command takes no
     config."""
     for name, axis in matrix.items():
-        seen: set[str] = set()
+        seen: dict[str, str] = {}
         for value, place in zip(axis.values, axis.nodes, strict=True):
             # By its text: 1 and "1" differ as values, and would make two jobs of the same name.
-            text = value_text(value)
-            if text in seen:
+            text, said = value_text(value), literal(value)
+            if seen.get(text, said) != said:
+                tell(
+                    place,
+                    f"axis '{name}': {seen[text]} and {said} would both be {text} in the names of "
+                    "jobs, which have a to z, digits and ._+:@/- alone; write one otherwise",
+                )
+            elif text in seen:
                 tell(place, f"axis '{name}' has the value {text} twice; remove one")
-            seen.add(text)
+            seen[text] = said
     check_config_free(matrix, node, tell)
 
 

@@ -18,8 +18,9 @@ if __name__ == "__main__":  # started by its path, without site and without the 
     sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))]
 
 from orchestrator.node.attempt import Attempt
+from orchestrator.node.light.forms import Damaged, read_element
 from orchestrator.node.light.utf8 import in_utf8_mode
-from orchestrator.node.system import Damaged, read_whole, requeue
+from orchestrator.node.system import requeue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,10 +36,10 @@ def arguments() -> tuple[list[Entry], list[str] | None, int]:
     folder, index = sys.argv[1], os.environ.get("SLURM_ARRAY_TASK_ID", "")
     # {"3": [FOLDER, 1]}: element 3 is the first attempt at the job in FOLDER. {"": {"pack":
     # [[FOLDER, 1, TOKEN], ...], "warm": ["torch"]}}: a pack without an array.
-    listed = read_whole(os.path.join(folder, "members.json"), index)[index]
+    listed = read_element(os.path.join(folder, "members.json"), index)
     if isinstance(listed, dict):
         entries = [(job_folder, number, token) for job_folder, number, token in listed["pack"]]
-        return entries, listed["warm"], listed.get("at_once", len(entries))
+        return entries, listed["warm"], listed.get("at_once") or len(entries)
     job_folder, number = listed
     return [(job_folder, number, f"{os.path.basename(folder)}_{index}")], None, 1
 

@@ -19,6 +19,7 @@ import time
 from orchestrator.node import reading
 from orchestrator.node.claims import claim, fit_to_show, lost_too_often, put, release, reserve
 from orchestrator.node.cost import write_cost
+from orchestrator.node.light.forms import read_job
 from orchestrator.node.light.standard import NAMES, loads, signal, suppress
 from orchestrator.node.reuse import evidence
 from orchestrator.node.start import popen, words_of
@@ -37,7 +38,6 @@ from orchestrator.node.system import (
     last_step,
     members,
     own_id,
-    read_whole,
 )
 from orchestrator.node.tracking.follower import Follower
 from orchestrator.node.tracking.variables import with_trackers
@@ -75,7 +75,7 @@ class Attempt:
         start: Callable[[list[str], str, dict[str, str]], Child] = popen,
         neighbours: int = 0,
     ) -> None:
-        self.job = read_whole(os.path.join(folder, "job.json"), "command", "needs", "cwd")
+        self.job = read_job(os.path.join(folder, "job.json"))
         self.folder = folder
         self.token = token
         self.start = start

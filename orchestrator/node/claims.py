@@ -11,8 +11,10 @@ from __future__ import annotations
 import errno
 import os
 
+from orchestrator.node.cost import MOST_STARTS
+from orchestrator.node.light.forms import Damaged
 from orchestrator.node.light.standard import suppress
-from orchestrator.node.system import Damaged, claim_of, lives, read_json, take, write_json
+from orchestrator.node.system import claim_of, lives, read_json, take, write_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +35,9 @@ def claim(attempt: str, token: str, job_id: str, neighbours: int = 0) -> int | N
         held = read_json(path)
         holder, again = held["job_id"], int(held["restart"]) + 1
         alive = held["host"] == mine["host"] and lives(held)
-    except (ValueError, KeyError, TypeError) as error:
+        if not 0 < again <= MOST_STARTS:
+            raise ValueError("it has a number of starts that there cannot be")
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         # Whose it was cannot be known, and two must not work on it.
         raise Damaged(f"{path}: damaged ({error}); orch retry makes a new attempt") from error
     if holder != job_id:

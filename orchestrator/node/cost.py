@@ -39,6 +39,8 @@ MOST = 10**9
 """Of nothing that a job asks for there are so many."""
 LATEST = 1e12
 """Unix seconds that no clock shows."""
+MOST_STARTS = 100_000
+"""No scheduler starts a job so often. What is counted up to a number of a file has a bound."""
 ASKED, ALSO_ASKED = ("gpus", "cpus", "memory_gb", "nodes"), ("minutes",)
 """What a start must say that it had asked for, and what else is read of it."""
 
@@ -91,7 +93,7 @@ def read_record(path: str, keys: Mapping[str, type | tuple[type, ...]]) -> dict[
     # Not NaN either, which is in no order.
     if not all(0 <= time < LATEST for time in times) or not whole:
         raise ValueError(f"{path} is no record of a start")
-    if not isinstance(record.get("restart", 0), int) or record.get("restart", 0) < 0:
+    if not is_count(record.get("restart", 0)) or record.get("restart", 0) >= MOST_STARTS:
         raise ValueError(f"{path} is no record of a start")
     if not is_count(record.get("neighbours", 0)):
         raise ValueError(f"{path} does not say how many shared its allocation")
@@ -203,7 +205,7 @@ def write_cost(folder: str, out: str, resources: Mapping[str, int] | None) -> No
 def _attempts(folder: str) -> list[str]:
     """The attempt folders of a job, the first one first."""
     numbers = [name.removeprefix("attempt-") for name in _listed(folder)]
-    found = [number for number in numbers if number.isdigit()]
+    found = [number for number in numbers if number.isdecimal()]
     return [f"attempt-{number}" for number in sorted(found, key=int)]
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 
+from orchestrator.node.light.forms import fits
 from orchestrator.node.light.standard import dumps, loads, suppress
 
 TYPE_CHECKING = False
@@ -33,6 +34,18 @@ SCALARS = (str, int, float, bool)
 """What an axis of a row may have as its value."""
 
 
+CHECKPOINT = {
+    "name": str,
+    "step": int,
+    "epoch": int,
+    "metrics": dict,
+    "rank_by": (str, None),
+    "better": (str, None),
+    "fingerprint": (str, None),
+}
+"""What is read of a checkpoint's manifest, which a user's program may have written."""
+
+
 def open_doors(out: str) -> str:
     """Make the command's folder below a job's output folder, and the links beside it; its path."""
     files = os.path.join(out, FILES)
@@ -42,6 +55,12 @@ def open_doors(out: str) -> str:
         with suppress(FileExistsError):
             os.symlink(os.path.join(FILES, name), os.path.join(out, name))
     return files
+
+
+def axes_of(job: dict[str, Any]) -> dict[str, Any]:
+    """What a job varies; of the best of several jobs that it follows also what that one varied."""
+    chosen = job.get("chosen") or {}
+    return {**(chosen.get("axes") or {}), **(job.get("axes") or {})}
 
 
 def told(
@@ -54,10 +73,9 @@ def told(
         attempt: the name of the attempt's folder in it.
         checkpoints: those that it asks for.
     """
-    followed = {**job.get("beside", {}), **job["needs"]}
+    followed = {**(job.get("beside") or {}), **job["needs"]}
     needs = {name: os.path.join(path, "out", FILES) for name, path in followed.items()}
-    # Of the best of several jobs that it follows also what that one varied.
-    axes = {**job.get("chosen", {}).get("axes", {}), **job.get("axes", {})}
+    axes = axes_of(job)
     shown = ("name", "step", "path")
     return {
         "ORCH_JOB": job["name"],
@@ -229,18 +247,25 @@ def whole_checkpoints(folder: str) -> list[dict[str, Any]]:
             one = {key: manifest[key] for key in ("name", "step", "epoch", "metrics")}
             one |= {"path": os.path.join(path, "model")}
             one |= {key: manifest.get(key) for key in ("rank_by", "better", "fingerprint")}
-            found.append(one)
+            if fits(one, CHECKPOINT):
+                found.append(one)
     return sorted(found, key=lambda one: (one["step"], one["name"]))
 
 
 def best_of(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The checkpoint whose own metric is best, of equals the earliest."""
-    ranked = [one for one in found if one["rank_by"] in one["metrics"]]
+    ranked = [one for one in found if is_number(one["metrics"].get(one["rank_by"]))]
     if not ranked:
         return []
     # One of an older version does not say which values are better; then higher ones are.
-    sign = -1.0 if ranked[0]["better"] == "lower" else 1.0
-    return [max(ranked, key=lambda one: (sign * one["metrics"][one["rank_by"]], -one["step"]))]
+    lower = ranked[0]["better"] == "lower"
+
+    def rank(one: dict[str, Any]) -> tuple[float, int]:
+        # Turned around, not multiplied: a whole number may be larger than any float.
+        value = one["metrics"][one["rank_by"]]
+        return (-value if lower else value), -one["step"]
+
+    return [max(ranked, key=rank)]
 
 
 def shortened(problems: list[str]) -> list[str]:

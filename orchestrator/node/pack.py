@@ -20,6 +20,7 @@ import signal
 import sys
 import traceback
 
+from orchestrator.node.light.forms import Damaged, fits
 from orchestrator.node.start import Started, popen
 from orchestrator.node.system import (
     CANCEL,
@@ -40,6 +41,8 @@ Entry = tuple[str, int, str]
 """Job folder, attempt, token."""
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+ENDED = {"results": bool, "state": str, "requeued": bool, "signals": [str]}
+"""What the exit record of a member must say; one that is damaged does not end it."""
 KILL_SECONDS = 30
 """From SIGTERM to SIGKILL of such a member, as Slurm's KillWait."""
 HELD_BACK = {*FORWARDED, signal.SIGUSR1, signal.SIGALRM}
@@ -247,7 +250,7 @@ def send(pid: int, number: int) -> None:
 def claims_before(attempt: Attempt) -> int:
     """How often the attempt had been started before, by its claim."""
     # One that is damaged counts as none.
-    with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+    with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError, OverflowError):
         return int(read_json(os.path.join(attempt.path, "claim.json"))["restart"])
     return 0
 
@@ -257,9 +260,11 @@ def has_ended(attempt: Attempt) -> bool:
     that it was cancelled."""
     try:
         left = read_json(os.path.join(attempt.path, "exit.json"))
+        if not fits(left, ENDED):
+            return False
         return ended_by_itself(left["results"], left["state"], left["requeued"], left["signals"])
     # One that is damaged counts as none.
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError):
         return False
 
 
@@ -278,6 +283,8 @@ def as_member(attempt: Attempt, cpus: set[int] | None) -> int:
         if cpus is not None:
             os.sched_setaffinity(0, cpus)
         code, _ = attempt.work()
+    except Damaged as error:
+        print(f"orch-error: {error}", flush=True)
     # The top of a fork, which must not return into the pack: printed into the member's log; its
     # exit record follows.
     except BaseException:

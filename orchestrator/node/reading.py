@@ -106,7 +106,7 @@ def rows_read(out: str) -> tuple[list[dict[str, Any]], list[str]]:
     try:
         found = read_json(os.path.join(out, FOLDER, FOUND))
         rows, problems = found["rows"], found["problems"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return [], [
             "reads: the reader has ended before it read the first time; the log may say why"
         ]

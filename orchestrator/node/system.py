@@ -83,26 +83,11 @@ def write_text(path: AnyPath, text: str, mode: int = 0o666) -> None:
         os.replace(temporary, path)
     except OSError as error:
         # A full disk says not of which file; and half of one would take the last of the room.
-        error.filename, error.filename2 = os.fspath(path), None
+        error.filename = os.fspath(path)
+        del error.filename2
         with suppress(OSError):
             os.unlink(temporary)
         raise
-
-
-class Damaged(Exception):
-    """A file without which nothing can be started; one line says which, and what to do."""
-
-
-def read_whole(path: str, *keys: str) -> dict[str, Any]:
-    """A JSON document of orch's with these keys. Damaged if it is none."""
-    try:
-        document = read_json(path)
-        for key in keys:
-            document[key]
-        return document
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        what = error.strerror if isinstance(error, OSError) else f"damaged ({error})"
-        raise Damaged(f"{path}: {what}; orch retry writes it anew") from error
 
 
 def process_fields(pid: int | str) -> list[str] | None:
@@ -149,9 +134,15 @@ def process_start(pid: int) -> str | None:
     return None if fields is None or ended else f"{fields[STARTED]}@{boot()}"
 
 
+MOST_PROCESSES = 1 << 31
+"""No process has a larger number."""
+
+
 def lives(process: Mapping[str, Any]) -> bool:
     """Whether a process that was noted by its ``pid`` and ``start`` still runs."""
-    now = process_start(process["pid"])
+    pid = process["pid"]
+    # What a damaged file may have there, no process has: a name of thousands of letters, say.
+    now = process_start(pid) if isinstance(pid, int) and 0 < pid < MOST_PROCESSES else None
     noted = process["start"]
     # Older versions noted the ticks alone.
     return now is not None and noted in (now, now.partition("@")[0])

@@ -236,12 +236,14 @@ def new_folder(root: Path, plan: Plan) -> tuple[Path, str]:
     """Make the folder of the next rerun of a plan; also what follows the run's name in its name."""
     name = f"{plan.preset or 'full'}-{plan.identity[:8]}"
     number = 1
+    # By itself: what else lies in its place is not taken for a rerun that is there.
+    (root / plan.experiment).mkdir(parents=True, exist_ok=True)
     while True:
         suffix = f"-rerun-{number}"
         folder = root / plan.experiment / f"{name}{suffix}"
         try:
             # Making it is the test, so that two reruns at once get different ones.
-            folder.mkdir(parents=True)
+            folder.mkdir()
         except FileExistsError:
             number += 1
         else:

@@ -33,6 +33,7 @@ from orchestrator.runs.provenance.ran import Ran, RanJobs
 from orchestrator.runs.record import Record
 from orchestrator.runs.reuse.basis import Bases
 from orchestrator.runs.reuse.bring import KEPT, Changed, bring, reused
+from orchestrator.runs.reuse.finding import Left
 from orchestrator.runs.run import Run
 
 
@@ -240,6 +241,5 @@ def left_of(run: Run, record: Record) -> dict[str, list[Any]]:
     noted = reused(run.out_folder(record)) if record.reused else None
     path = run.attempt_folder(record) / LEFT
     if noted is None and path.exists():
-        noted = mapping(path, "what lies in the folder counts")
-    files = None if noted is None else noted.get("files")
-    return files if isinstance(files, dict) else left_in(str(run.out_folder(record)))
+        noted = mapping(path, "what lies in the folder counts", Left)
+    return left_in(str(run.out_folder(record))) if noted is None else dict(noted["files"])

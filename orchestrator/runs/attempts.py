@@ -25,7 +25,7 @@ from orchestrator.runs.choices.files import settle
 from orchestrator.runs.choices.rounds import at_point, points_of
 from orchestrator.runs.documents.job_files import CONFIG, JOB, is_whole, write_jobs
 from orchestrator.runs.documents.launch_files import write_launch
-from orchestrator.runs.documents.reading import mapping
+from orchestrator.runs.documents.reading import Starts, mapping
 from orchestrator.runs.plan_file import read_plan, write_plan
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import Run
@@ -185,7 +185,7 @@ class Held(TypedDict):
     """What a claim says of who has the attempt."""
 
     job_id: str
-    restart: int
+    restart: Starts
 
 
 def end_member(run: Run, record: Record) -> bool:

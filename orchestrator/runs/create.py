@@ -24,7 +24,7 @@ from orchestrator.node.reads.output import read_finished
 from orchestrator.node.system import write_json
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.choices.files import forget
-from orchestrator.runs.documents.job_files import JOB, write_jobs
+from orchestrator.runs.documents.job_files import JOB, is_whole, write_jobs
 from orchestrator.runs.documents.lock import locked
 from orchestrator.runs.documents.people import group_may_write, make_run_folder
 from orchestrator.runs.documents.reading import document
@@ -147,7 +147,7 @@ def ask_anew(folder: Path, held: PlanFile, job: Job) -> list[str] | None:
     path = folder / job.folder / JOB
     # Mostly nothing differs, and thousands of files need not be written.
     asked = document(path, Asked, "written anew")
-    if asked is None:
+    if asked is None or not is_whole(folder, job):
         write_jobs(folder, held.plan, {job.name}, held.cwd)
         return None
     reads = job.config.get("reads") if job.engine is None else None

@@ -24,6 +24,7 @@ from orchestrator.runs.documents.reading import (
     NUL,
     Moment,
     content_of,
+    cut,
     decoded,
     document,
     values_of,
@@ -135,7 +136,7 @@ def written_plan(run_folder: Path) -> PlanFile:
 def damaged(path: Path, why: object) -> DamagedPlan:
     """What to say of a file that is no plan."""
     return DamagedPlan(
-        f"{path}: not a plan file ({why}): orch launch the experiment again writes it anew"
+        f"{path}: not a plan file ({cut(why)}): orch launch the experiment again writes it anew"
     )
 
 

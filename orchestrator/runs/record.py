@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import asdict, replace
 
-from orchestrator.runs.documents.reading import Code, Count, Moment
+from orchestrator.node.light.standard import whole
+from orchestrator.runs.documents.reading import Code, Count, Moment, Starts
 
 
 class JobState(StrEnum):
@@ -134,7 +135,7 @@ class Record(
     identity: str
     folder: str
     """Relative to the run folder."""
-    attempt: Count = 0
+    attempt: Starts = 0
     """How often it was submitted; attempt n lies in ``<folder>/attempt-<n>``."""
     token: str = ""
     """Last part of the scheduler's job name, as text (see ``Token``); empty while it was never
@@ -162,7 +163,7 @@ class Record(
     ended: Moment | None = None
     exit_code: Code | None = None
     host: str | None = None
-    restarts: Count = 0
+    restarts: Starts = 0
     """How often the scheduler has started this attempt again: after a time limit, a preemption or a
     failed node."""
     cause: str = ""
@@ -233,10 +234,9 @@ class Token:
         """The parts of a token that stands as text in a record or a file."""
         # "3fa94c0b12_4+1": member 1 of the pack that is element 4 of an array.
         allocation, plus, member = text.rpartition("+")
-        if not (plus and member.isdigit()):
-            allocation, member = text, ""
-        head, index = head_and_index(allocation)
-        return Token(head, index, int(member) if member else None)
+        number = whole(member) if plus else None
+        head, index = head_and_index(text if number is None else allocation)
+        return Token(head, index, number)
 
     @property
     def allocation(self) -> str:
@@ -263,7 +263,8 @@ class JobId:
 def head_and_index(text: str) -> tuple[str, int | None]:
     """``17_3`` as ("17", 3); what is no element of an array has no index."""
     head, _, index = text.rpartition("_")
-    return (head, int(index)) if head and index.isdigit() else (text, None)
+    number = whole(index) if head else None
+    return (text if number is None else head), number
 
 
 # Whoever looks every second would else write a file of ten thousand lines every second.

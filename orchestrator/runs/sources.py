@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from orchestrator.node.system import ended_by_itself
-from orchestrator.runs.documents.reading import Code, Count, Moment, document
+from orchestrator.runs.documents.reading import Code, Count, Moment, Starts, document
 from orchestrator.runs.record import JobState
 
 RESULTS, EXIT_RECORD = "results", "exit record"
@@ -72,7 +72,7 @@ class ExitRecord:
     """The log line that says why it failed."""
     signals: tuple[str, ...] = ()
     """Signals the attempt received, in order."""
-    restart: Count = 0
+    restart: Starts = 0
     """How often the scheduler had started this attempt before."""
     requeued: bool = False
     """Whether it saved its state before its time limit and asked to be started again."""
@@ -147,7 +147,7 @@ def exit_of_this_start(
 class Claim(msgspec.Struct, frozen=True):
     """What is read of ``claim.json`` here."""
 
-    restart: Count
+    restart: Starts
     token: str
 
 

@@ -17,7 +17,7 @@ import msgspec
 from orchestrator.errors import RunError
 from orchestrator.node.light.standard import printable
 from orchestrator.node.system import write_text
-from orchestrator.runs.documents.reading import NUL, content_of
+from orchestrator.runs.documents.reading import NUL, content_of, cut
 from orchestrator.runs.record import Doubt, JobState, Record, Wait
 from orchestrator.runs.versions import Step, migrated
 
@@ -46,7 +46,7 @@ def read_state(path: Path, run: str) -> list[Record]:
             state = msgspec.convert(values, StateFile)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise RunError(
-            f"{path}: not a state file ({error}); rebuild it from the jobs' folders "
+            f"{path}: not a state file ({cut(error)}); rebuild it from the jobs' folders "
             f"and the scheduler: orch status {run} --rescan"
         ) from error
     return state.jobs

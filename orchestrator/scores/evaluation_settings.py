@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from pydantic import BaseModel
 
@@ -24,7 +24,7 @@ from orchestrator.description.experiment import with_overrides
 from orchestrator.description.merging import put
 from orchestrator.description.stage_reader import read_stage
 from orchestrator.errors import DescriptionError, RunError
-from orchestrator.runs.documents.job_files import JOB, Needed
+from orchestrator.runs.documents.job_files import JOB
 from orchestrator.runs.documents.reading import content_of, decoded
 from orchestrator.runs.run import Run
 from orchestrator.scores.evaluation_jobs import MEASURED, REPORT
@@ -161,13 +161,21 @@ def refuse_what_a_command_has_not(request: Request, own: Job) -> None:
             )
 
 
+class Known(TypedDict):
+    """What is read of a ``job.json`` here."""
+
+    command: list[str] | None
+    needs: dict[str, str]
+    cwd: str
+
+
 def as_in_the_run(source: Run, job: Job) -> Job:
     """A job of the followed run with what its node knew: the folder it ran in, and those of the
     jobs that it follows."""
     # Of one that follows the best job of several it says which one that is, once it is known.
     path = source.job_folder(job) / JOB
     try:
-        known = decoded(content_of(path), Needed)
+        known = decoded(content_of(path), Known)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise RunError(f"{path}: {why}: orch retry --job {job.name} writes it anew") from error

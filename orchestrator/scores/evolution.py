@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from jobs.stages import Point
 from orchestrator.errors import RunError
@@ -110,6 +110,15 @@ class Evolution(BaseModel):
     """In words: checkpoints that were deleted before they were scored."""
     reports: list[ReportJob] = []
 
+    @model_validator(mode="after")
+    def holds_together(self) -> Evolution:
+        """ValueError where one part names what another part has not."""
+        known = {(one.training, one.checkpoint) for one in self.known}
+        unknown = [key for key in self.taken if key not in known]
+        if unknown:
+            raise ValueError(f"it shows the checkpoint {unknown[0]}, which it has not seen")
+        return self
+
     def of(self, training: str) -> list[SeenCheckpoint]:
         """The checkpoints of one training, lowest step first."""
         seen = [one for one in self.known if one.training == training]
@@ -128,7 +137,7 @@ class Evolution(BaseModel):
         """Take a checkpoint out again that was deleted before its weights could be linked."""
         # The part is frozen, which protects its fields and not what is in its dictionary.
         fingerprint = part.checkpoints.pop(checkpoint)
-        del self.scored[score_key(fingerprint, part.by)]
+        self.scored.pop(score_key(fingerprint, part.by), None)
         # The same weights may be known by several names; none of them has a score to show now.
         same = {
             (one.training, one.checkpoint)

@@ -22,6 +22,7 @@ from jobs.stages import Scalar
 from orchestrator.errors import RunError
 from orchestrator.runs.choices.files import axes_with_followed
 from orchestrator.runs.documents.damage import note
+from orchestrator.runs.documents.reading import unknown_form
 from orchestrator.runs.documents.results import remedy
 from orchestrator.runs.layout import RESULTS
 from orchestrator.runs.lookup import named
@@ -156,7 +157,7 @@ def whole_results(
     except ConfigError as error:
         note(out / RESULTS, str(error).partition(": ")[2], remedy(job))
     except msgspec.ValidationError as error:
-        note(out / RESULTS, f"is not in the form that this version knows ({error})", remedy(job))
+        note(out / RESULTS, unknown_form(error), remedy(job))
     except OSError as error:
         note(out / RESULTS, f"cannot be read ({error.strerror})", remedy(job))
     return None

@@ -21,7 +21,7 @@ Selector = str | list[int]
 
 def selector_of(text: str) -> Selector:
     """Read a selector; epochs are written ``5,10``. RunError for anything else."""
-    if re.fullmatch(r"\d+(,\d+)*", text):
+    if re.fullmatch(r"[0-9]{1,18}(,[0-9]{1,18})*", text):
         return [int(word) for word in text.split(",")]
     try:
         check_selector(text)

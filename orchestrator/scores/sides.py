@@ -10,16 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
+
+import msgspec
 
 from engines.contract.checkpoints import best as best_of_training
-from engines.contract.checkpoints import listed
+from engines.contract.checkpoints import listed, with_rank
 from engines.contract.config import ConfigError
 from engines.contract.results import read_results
 from jobs.spec import Job
 from jobs.stages import Point
 from orchestrator.errors import RunError
+from orchestrator.node.light.standard import whole
 from orchestrator.planning.plan import RUN
+from orchestrator.runs.documents.reading import Place, unknown_form
 from orchestrator.runs.layout import RESULTS
 from orchestrator.runs.lookup import find_run, named
 from orchestrator.runs.run import Run
@@ -30,6 +34,39 @@ from orchestrator.scores.trainings import evaluations
 
 SHOWN = 12
 """Names of a list in a message."""
+
+
+class Scored(TypedDict):
+    """A checkpoint as an evaluation names it."""
+
+    name: str
+    step: int
+    epoch: int
+
+
+class Models(msgspec.Struct):
+    """Whose checkpoints an evaluation scored."""
+
+    folder: Place
+
+
+class Config(TypedDict):
+    """What is read of the config of an evaluation; a folder of one model stands there as text."""
+
+    models: Models | str
+
+
+class Facts(TypedDict):
+    """What is read of the facts of an evaluation."""
+
+    checkpoints: list[Scored]
+
+
+class Evaluated(TypedDict):
+    """What is read of the ``results.json`` of an evaluation."""
+
+    config: Config
+    facts: Facts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +108,8 @@ def resolve(spec: str) -> Side:
     else:
         run_name, _, job = place.partition(":")
         found = of_run(find_run(run_name or None), job)
+    if not found:
+        raise RunError(f"{spec}: its results name no evaluated checkpoint")
     # All checkpoints of one training are one group, of which one checkpoint is picked.
     by_axes: dict[tuple[Any, ...], list[Candidate]] = {}
     for one in found:
@@ -142,15 +181,23 @@ def of_evaluation(job: str, axes: Point, out: Path) -> list[Candidate]:
         _, document = read_results(out)
     except ConfigError as error:
         raise RunError(str(error)) from error
+    except OSError as error:
+        raise RunError(f"{out / RESULTS}: cannot be read ({error.strerror})") from error
     if document["engine"] != "evaluation":
         raise RunError(
             f"{out}: results of engine '{document['engine']}'; `orch compare` needs those "
             "of 'evaluation'"
         )
-    models = document["config"]["models"]
+    try:
+        told = msgspec.convert(document, Evaluated)
+    except msgspec.ValidationError as error:
+        raise RunError(
+            f"{out / RESULTS}: {unknown_form(error)}: orch retry --job runs it again"
+        ) from error
+    models = told["config"]["models"]
     training = first = None
-    if isinstance(models, dict):
-        folder = Path(models["folder"])
+    if isinstance(models, Models):
+        folder = Path(models.folder)
         first = ranked_first(folder)
         if folder.is_dir():
             # jobs/train.arm-a/out -> train.arm-a
@@ -167,7 +214,7 @@ def of_evaluation(job: str, axes: Point, out: Path) -> list[Candidate]:
             training=training,
             is_best=None if first is None else one["name"] == first,
         )
-        for one in document["facts"]["checkpoints"]
+        for one in told["facts"]["checkpoints"]
     ]
 
 
@@ -175,7 +222,7 @@ def ranked_first(training: Path) -> str | None:
     """The name of the checkpoint that a training ranks first; None if it ranks none that is still
     there."""
     found, _ = listed(training)
-    ranked = [one for one in found if one.manifest.rank_by]
+    ranked = with_rank(found)
     return best_of_training(ranked).manifest.name if ranked else None
 
 
@@ -224,7 +271,7 @@ def pick(group: Sequence[Candidate], wanted: str, spec: str) -> Candidate:
                 f"{spec}: its checkpoints carry no metric to rank by, or are gone; name a step"
             )
     else:
-        step = int(wanted) if wanted.isdigit() else None
+        step = whole(wanted)
         fitting = [one for one in group if one.name == wanted or one.step == step]
     if not fitting:
         in_order = sorted(group, key=lambda one: one.step)

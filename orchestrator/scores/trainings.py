@@ -45,7 +45,7 @@ def source_of(run: Run) -> Run:
     if evolution.source is None:
         raise RunError(
             f"{run.name} follows folders, not a run; name them again: orch evolve "
-            f"--folder {evolution.folders[0]}"
+            f"--folder {next(iter(evolution.folders), 'FOLDER')}"
         )
     return open_run(Path(evolution.source))
 

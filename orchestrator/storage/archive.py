@@ -17,11 +17,14 @@ import tarfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypedDict
+
+import msgspec
 
 from engines.contract.counting.counts import BYTES, counter
 from engines.contract.tidy import records as tidy_records
 from orchestrator.errors import RunError
+from orchestrator.runs.documents.reading import Count, Moment, cut, decoded
 from orchestrator.runs.record import JobState
 from orchestrator.runs.run import ANSWERED, Run
 from orchestrator.scores.results import gather
@@ -78,6 +81,8 @@ def archive(
     found = measured(paths, refused)
     if dry_run or refused:
         return found
+    if file.is_dir():
+        raise RunError(f"{file}: is a folder; name the file with --out")
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
@@ -166,6 +171,33 @@ def verify(draft: Path, sums: dict[str, str]) -> None:
         raise RunError(f"{draft.parent}: the archive does not hold {wrong[0]} as it was; try again")
 
 
+class JobLine(TypedDict):
+    """A job of an archive."""
+
+    state: str
+
+
+class RowLine(TypedDict):
+    """A result of an archive."""
+
+    job: str
+    metric: str
+    value: float | None
+    error: str | None
+
+
+class Manifest(TypedDict):
+    """What is shown of an archive."""
+
+    run: str
+    cluster: str
+    archived: Moment
+    checkpoints: bool
+    jobs: list[JobLine]
+    rows: list[RowLine]
+    files: dict[str, Count]
+
+
 def read_manifest(file: Path) -> dict[str, Any]:
     """What an archive says of itself. RunError if it is none of ours."""
     try:
@@ -174,9 +206,14 @@ def read_manifest(file: Path) -> dict[str, Any]:
             content = tar.extractfile(member) if member is not None else None
             if member is None or content is None or not member.name.endswith(f"/{MANIFEST}"):
                 raise RunError(f"{file}: no archive of a run; orch archive RUN writes one")
-            found: dict[str, Any] = json.loads(content.read())
-    except (tarfile.TarError, OSError, ValueError) as error:
-        raise RunError(f"{file}: cannot be read as an archive ({error})") from error
-    if found.get("format", 0) > FORMAT:
+            found = decoded(content.read(), dict[str, Any])
+            newer = found.get("format", 0)
+            if not isinstance(newer, int):
+                raise ValueError("it has no format")
+            if newer <= FORMAT:
+                msgspec.convert(found, Manifest)
+    except (tarfile.TarError, OSError, ValueError, msgspec.ValidationError) as error:
+        raise RunError(f"{file}: cannot be read as an archive ({cut(error)})") from error
+    if newer > FORMAT:
         raise RunError(f"{file}: of a newer version of orch; show it with that one")
     return found

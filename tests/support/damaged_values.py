@@ -19,8 +19,8 @@ DEEP, DIGITS = "@deep@", "@digits@"
 """Stand for what Python's own writer does not write."""
 WRITTEN_AS = {DEEP: "[" * 20_000 + "]" * 20_000, DIGITS: "9" * 6_000}
 VALUES: tuple[Any, ...] = (
-    *(None, True, False, -1, 0, 2.5, 10**18, 10**400, 1e308, math.nan, math.inf, DIGITS),
-    *("x", "", "RUNNING", "a\nb", "../..", "\0", "\ud800", "y" * 100_000),
+    *(None, True, False, -1, 0, 2.5, 10**15, 10**18, 10**400, 1e308, math.nan, math.inf, DIGITS),
+    *("x", "", "RUNNING", "a\nb", "../..", "x_\N{SUPERSCRIPT TWO}", "\0", "\ud800", "y" * 100_000),
     *([], [1], [[]], [{}], {}, {"x": [1]}, DEEP),
 )
 OTHER_WAYS = ("missing", "one key more", "the last item twice", "without the last item")

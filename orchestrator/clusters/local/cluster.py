@@ -32,6 +32,7 @@ from orchestrator.clusters.local.machine import this_machine
 from orchestrator.clusters.local.scheduler import send
 from orchestrator.clusters.local.table import queued_tokens, read_table
 from orchestrator.errors import SubmitError
+from orchestrator.node.light.standard import whole
 from orchestrator.node.system import lives, write_json, write_text
 from orchestrator.runs.documents.damage import note
 from orchestrator.runs.documents.lock_files import opened
@@ -304,8 +305,9 @@ def holder(folder: Path) -> int | None:
     if not alive(folder):
         return None
     # Empty where an older version has the lock, or one that is about to write.
-    pid, _, start = (folder / LOCK).read_text().partition(" ")
-    return int(pid) if start and lives({"pid": int(pid), "start": start}) else None
+    number, _, start = (folder / LOCK).read_text(errors="replace").partition(" ")
+    pid = whole(number)
+    return pid if pid is not None and lives({"pid": pid, "start": start}) else None
 
 
 def lacks(pid: int, environment: Mapping[bytes, bytes]) -> bool:

@@ -9,33 +9,36 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import msgspec
 
 from orchestrator.errors import RunError
+from orchestrator.node.cost import LATEST
 from orchestrator.node.system import lives, write_text
 from orchestrator.runs.documents.damage import note
-from orchestrator.runs.documents.reading import Code, Moment, document, mapping
+from orchestrator.runs.documents.reading import Code, Count, Moment, Place, document, mapping
 from orchestrator.runs.record import ACTIVE, FINAL, JobState
 from orchestrator.runs.run import Run
 
 Row = dict[str, Any]
 """What is known of a job: what ``LocalCluster.submit`` wrote, and how it stands."""
 REMEDY = "its job counts as failed; orch retry submits it again"
+TICKS = "[0-9]{1,18}"
 LOST = "what the scheduler of this machine had noted of it is lost: orch retry"
 
 
 class Asked(TypedDict):
     """What a job asks of this machine."""
 
-    gpus: int
-    cpus: int
-    memory_gb: int
-    minutes: int
+    gpus: Count
+    cpus: Count
+    memory_gb: Count
+    minutes: Count
 
 
 class Queued(TypedDict):
@@ -44,13 +47,13 @@ class Queued(TypedDict):
     job_id: str
     token: str
     name: str
-    script: str
-    log: str
-    cwd: str
+    script: Place
+    log: Place
+    cwd: Place
     after: list[str]
     resources: Asked
-    exit: NotRequired[str]
-    exits: NotRequired[list[str]]
+    exit: NotRequired[Place]
+    exits: NotRequired[list[Place]]
     ended: NotRequired[list[str]]
 
 
@@ -58,7 +61,8 @@ class Known(TypedDict):
     """What every row must have."""
 
     job_id: str
-    state: JobState
+    state: Literal["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"]
+    """The scheduler has no others: a job in another one would be looked after by nobody."""
     reason: NotRequired[str]
     started: NotRequired[Moment | None]
     exit_code: NotRequired[Code | None]
@@ -79,17 +83,17 @@ class Waits(Queued):
 class Running(Queued):
     """What the row of a job that has started must have."""
 
-    pid: int
+    pid: Count
     start: str | None
     started: Moment
-    ending: NotRequired[JobState]
+    ending: NotRequired[Literal["TIMEOUT", "CANCELLED"]]
     kill_at: NotRequired[Moment]
 
 
 class Claimed(TypedDict):
     """What a claim says of the process that has it."""
 
-    pid: int
+    pid: Count
     start: str | None
     started: Moment
 
@@ -218,11 +222,11 @@ def began(row: Row) -> float:
     as when a virtual machine is restored, and that is no time of the job's. Where nobody has noted
     it (older versions, a claim) the start of its process tells, which counts from the boot."""
     noted = row.get("began")
-    if isinstance(noted, int | float):
+    if isinstance(noted, int | float) and 0 <= noted < LATEST:
         return float(noted)
     ticks, _, _ = str(row["start"]).partition("@")
     now = time.monotonic()
-    if not ticks.isdigit():
+    if not re.fullmatch(TICKS, ticks):
         return now
     since_boot = int(ticks) / os.sysconf("SC_CLK_TCK")
     return now - max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - since_boot)

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 import getpass
-import json
 import os
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 from jobs.spec import NO_OPTIONS, Job, Resources
 from orchestrator.clusters.batch import Batch, Waits, compressed
@@ -46,6 +45,7 @@ from orchestrator.clusters.slurm.submission import (
 from orchestrator.description.profile import Profile
 from orchestrator.errors import AmbiguousSubmit, LostParent, NoRoom, SubmitError
 from orchestrator.node.system import write_json
+from orchestrator.runs.documents.reading import document
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import Run, look_folder
 from orchestrator.runs.sources import Answer, SchedulerRecord
@@ -68,6 +68,12 @@ DEFAULT_ARRAY_SIZE = 1001
 """MaxArraySize of a Slurm that does not say another."""
 SUBMISSIONS_AT_ONCE = 4
 """sbatch mostly waits for the controller, which does one after the other."""
+
+
+class Look(TypedDict):
+    """What is noted of a job that runs `orch advance`."""
+
+    job_id: str
 
 
 class SlurmCluster:
@@ -245,7 +251,8 @@ class SlurmCluster:
             return
         token = self.run.look_token([record.token for record in records])
         note = look_folder(self.run) / f"{token}.json"
-        if note.exists() and not is_this_job(json.loads(note.read_text())["job_id"]):
+        noted = document(note, Look, "another look is submitted, which does no harm")
+        if noted is not None and not is_this_job(noted["job_id"]):
             return
         ids = ":".join(sorted({str(record.job_id) for record in records}))
         job_id = self.submit_look(token, f"afterany:{ids}", self.run.profile)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from orchestrator.node.light.standard import whole
+
 ITEM = re.compile(r",(?![^(]*\))")
 """Between two resources; sockets may stand in parentheses with commas of their own."""
 
@@ -23,5 +25,7 @@ def gpus_in(gres: str) -> Iterator[tuple[str | None, int]]:
             continue
         named = [word.strip() for word in words[1:] if word not in ("", "no_consume")]
         # The count is the last number: a type may be one too.
-        count = int(named.pop()) if named and named[-1].isdigit() else 1
-        yield (":".join(named) or None, count)
+        count = whole(named[-1]) if named else None
+        if count is not None:
+            named.pop()
+        yield (":".join(named) or None, 1 if count is None else count)

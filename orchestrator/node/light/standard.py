@@ -81,6 +81,16 @@ def prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value)
 
 
+MOST_DIGITS = 18
+"""Of a number that counts anything."""
+
+
+def whole(text: str) -> int | None:
+    """The whole number that a text is; None if it is none. Not every digit is one to ``int``, such
+    as the 2 of m\N{SUPERSCRIPT TWO}, and it refuses thousands of them."""
+    return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else None
+
+
 LARGEST_BYTES = 1 << 30
 """Of a record: a state of a million jobs is smaller."""
 NO_FILE = 22

@@ -69,6 +69,14 @@ def facts_of(path: str) -> list[Any]:
     return [known.st_size, known.st_mtime, sha256_of(path) if small else ""]
 
 
+def is_facts(facts: Any) -> bool:
+    """Whether this is what ``facts_of`` says of a file."""
+    kinds = [type(one) for one in facts] if isinstance(facts, list) else []
+    if kinds[:1] == [str]:
+        return kinds == [str, str] and facts[0] == "link"
+    return kinds[:1] == [int] and kinds[1:2] in ([int], [float]) and kinds[2:] == [str]
+
+
 def unlike(path: str, facts: list[Any]) -> str:
     """How a file differs from what was left, in words; empty if it does not."""
     if not os.path.lexists(path):

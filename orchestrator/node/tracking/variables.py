@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import os
 
+from orchestrator.node.light.forms import fits
 from orchestrator.node.light.standard import dumps, sha256, suppress
+from orchestrator.node.own_results import axes_of
 from orchestrator.node.system import read_json
 
 TYPE_CHECKING = False
@@ -58,13 +60,13 @@ LONGEST_TAG = 64
 """Of W&B, whose init() raises above it and at an empty one."""
 DATABASE = "mlflow.db"
 SAID = {
-    "to": list,
+    "to": [str],
     "online": bool,
     "project": str,
     "group": str,
-    "tags": list,
+    "tags": [str],
     "uid": str,
-    "said": dict,
+    "said": {"*": [str]},
 }
 """What the settings of a run must say."""
 
@@ -108,10 +110,8 @@ def settings_of(folder: str) -> dict[str, Any] | None:
     path = os.path.join(os.path.dirname(os.path.dirname(folder)), SETTINGS)
     with suppress(OSError, ValueError):
         settings: Any = read_json(path)
-        if isinstance(settings, dict) and all(
-            isinstance(settings.get(key), kind) for key, kind in SAID.items()
-        ):
-            return settings
+        if fits(settings, SAID):
+            return dict(settings)
         print(f"orch: track: {path} is damaged: trackers get no identity of this job", flush=True)
     return None
 
@@ -119,9 +119,9 @@ def settings_of(folder: str) -> dict[str, Any] | None:
 def identity(settings: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
     """Who the job is: the same for every start of it and every retry, another one for every other
     job of any run."""
-    axes = {**job.get("chosen", {}).get("axes", {}), **job.get("axes", {})}
+    axes = axes_of(job)
     # With its work in it: a stage that changes under the same name is another line in a picture.
-    parts = [settings["uid"], job["name"], job["identity"]]
+    parts = [settings["uid"], job["name"], job.get("identity") or ""]
     tags = [*(f"{axis}={value}" for axis, value in axes.items()), *settings["tags"]]
     return {
         "project": settings["project"],

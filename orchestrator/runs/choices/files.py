@@ -24,7 +24,7 @@ from jobs.spec import Job
 from orchestrator.node.system import write_json
 from orchestrator.runs.documents.damage import note
 from orchestrator.runs.documents.decisions import UNREADABLE, Past, check_findings
-from orchestrator.runs.documents.reading import Moment, document
+from orchestrator.runs.documents.reading import Moment, document, unknown_form
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
 
@@ -80,7 +80,7 @@ def load_choice(run: Run, job: Job | Record) -> Decided | None:
         if decided is not None:
             check_findings(decided["findings"])
     except UNREADABLE as error:
-        note(path, f"is not in the form that this version knows ({error})", REMEDY)
+        note(path, unknown_form(error), REMEDY)
         return None
     return decided
 

@@ -14,7 +14,7 @@ import msgspec
 from jobs.gates import Condition, Finding
 from orchestrator.errors import RunError
 from orchestrator.runs.documents.damage import note
-from orchestrator.runs.documents.reading import Moment, content_of, decoded, document
+from orchestrator.runs.documents.reading import Moment, content_of, decoded, document, unknown_form
 from orchestrator.runs.run import Run
 
 UNREADABLE = (KeyError, TypeError, AttributeError, OverflowError, msgspec.MsgspecError)
@@ -84,7 +84,7 @@ def load_decision(run: Run, key: str) -> Kept | None:
         for past in kept["history"]:
             past["decision"]
     except UNREADABLE as error:
-        note(path, f"is not in the form that this version knows ({error})", REMEDY)
+        note(path, unknown_form(error), REMEDY)
         return None
     return kept
 

@@ -11,35 +11,27 @@ import json
 import os
 from collections.abc import Set
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import msgspec
 
 from engines.contract.counting.counts import counted
 from jobs.spec import Job
+from orchestrator.node.light.forms import Damaged, read_job
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.documents.reading import content_of, decoded
 
 JOB, CONFIG = "job.json", "config.json"
 
 
-class Needed(TypedDict):
-    """What a node cannot do without."""
-
-    name: str
-    command: list[str] | None
-    needs: dict[str, str]
-    cwd: str
-    identity: str
-
-
 def is_whole(folder: Path, job: Job) -> bool:
-    """Whether the files of a job can be read."""
+    """Whether the files of a job can be read, by the node as by us."""
     try:
-        decoded(content_of(folder / job.folder / JOB), Needed)
+        if read_job(f"{folder}/{job.folder}/{JOB}").get("identity") is None:
+            return False
         if job.engine is not None:
             decoded(content_of(folder / job.folder / CONFIG), dict[str, Any])
-    except (OSError, ValueError):
+    except (Damaged, OSError, ValueError):
         return False
     return True
 

@@ -17,6 +17,7 @@ from orchestrator.runs.documents.lock_files import locked_file
 from orchestrator.runs.documents.people import group_may_write, lock_mode, other_owner
 
 NAME = "state.lock"
+GONE = "is gone: the run was moved or removed; orch list shows the runs that are there"
 
 
 @contextlib.contextmanager
@@ -35,6 +36,8 @@ def locked(folder: Path) -> Iterator[None]:
             f"{folder} is a run of {owner}, whose jobs only {owner} can see and change; run it "
             "yourself: orch rerun with ORCH_RUNS set to a folder of your own"
         )
+    if not folder.is_dir():
+        raise RunError(f"{folder} {GONE}")
     runs = folder.parent.parent
     with (
         group_may_write(runs),

@@ -18,18 +18,24 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from orchestrator.node.cost import LATEST
+from orchestrator.node.cost import LATEST, MOST_STARTS
 from orchestrator.node.light.standard import loads, record
 from orchestrator.runs.documents.damage import note
 
 TRIES = 3
 """How often a file is opened that another machine has just replaced (ESTALE on NFS)."""
+MOST_LETTERS = 300
+"""Of what is quoted of a damaged file."""
 NUL = b"\\u0000"
 """As strict JSON has it; halves of characters it has not."""
 
 Moment = Annotated[float, msgspec.Meta(ge=0, lt=LATEST)]
 """Unix seconds, or how many they were; what no clock shows is a damaged file."""
 Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+Starts = Annotated[int, msgspec.Meta(ge=0, lt=MOST_STARTS)]
+"""How often a job was submitted, or started; whoever looks at each of them counts so far."""
+Place = Annotated[str, msgspec.Meta(pattern=r"^(/[^/]{1,255})+$", max_length=4095)]
+"""A path that a file may have."""
 Code = Annotated[int, msgspec.Meta(gt=-(1 << 31), lt=1 << 31)]
 """Of how a program ended."""
 
@@ -71,6 +77,12 @@ def values_of(content: bytes) -> Any:
     return loads(content.decode())
 
 
+def cut(why: object) -> str:
+    """Why a file is none of ours, as one line that quotes no more of it than helps."""
+    text = " ".join(str(why).split())
+    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."
+
+
 def in_short(content: bytes, error: Exception) -> str:
     """Why a file is none of ours, in a few words."""
     if not content:
@@ -79,7 +91,12 @@ def in_short(content: bytes, error: Exception) -> str:
         return f"is no JSON from line {error.lineno} on"
     if isinstance(error, UnicodeDecodeError):
         return "is not text"
-    return f"is not in the form that this version knows ({error})"
+    return unknown_form(error)
+
+
+def unknown_form(error: object) -> str:
+    """That a document is another than was expected."""
+    return f"is not in the form that this version knows ({cut(error)})"
 
 
 def document(path: Path | str, kind: type[T], remedy: str) -> T | None:

@@ -16,19 +16,20 @@ by launches.py, `orch check` (how large a copy would be) and `orch rerun`.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypedDict
 
 import engines
 from orchestrator.errors import CheckError, RunError
 from orchestrator.folders import runs_root
 from orchestrator.node import attempt
 from orchestrator.node.system import write_json
+from orchestrator.runs.documents.reading import mapping
 from orchestrator.runs.provenance.secret_files import (
     Secrecy,
     is_program,
@@ -325,10 +326,22 @@ def copy_one(folder: Path, target: Path, name: str) -> None:
         shutil.copy2(source, copy)
 
 
+class Listed(TypedDict):
+    """What is read of the list of a copy's files."""
+
+    files: dict[str, str]
+
+
 def copy_launched(work: Path, digest: str, target: Path) -> None:
     """Copy a run's snapshot into another run, from what was kept. RunError if what ran there has
     changed one of its files."""
-    manifest = json.loads((work / f"{digest}.json").read_text())
+    path = work / f"{digest}.json"
+    manifest = mapping(path, "nothing can be run with that copy", Listed)
+    if manifest is None:
+        raise RunError(
+            f"{path}: what the copy held is not known: rerun with the present code instead "
+            "(without --code launched)"
+        )
     changed = []
     for name, sha in manifest["files"].items():
         # lexists: a link that leads nowhere is there all the same.

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from orchestrator.node.cost import COST_FILE
-from orchestrator.node.reuse.evidence import SMALL_BYTES, unlike
+from orchestrator.node.reuse.evidence import SMALL_BYTES, is_facts, unlike
 from orchestrator.node.system import write_json
 from orchestrator.runs.documents.reading import Moment, mapping
 from orchestrator.runs.layout import OUT, RESULTS
@@ -58,11 +58,18 @@ def check(out: Path, left: dict[str, list[Any]]) -> None:
 
 def check_one(out: Path, name: str, facts: list[Any]) -> None:
     """``Changed`` unless one file is as it was."""
+    check_form(name, facts)
     difference = unlike(f"{out}/{name}", facts)
     if difference:
         raise Changed(f"{name} {difference}")
     if facts[0] == "link" and new_target(out, name, facts[1]) is None:
         raise Changed(f"{name} is a link that leads out of the job's folder")
+
+
+def check_form(name: str, facts: list[Any]) -> None:
+    """``Changed`` unless this is the name of a file below the folder, and what is noted of one."""
+    if not is_facts(facts) or ".." in Path(name).parts or Path(name).is_absolute():
+        raise Changed(f"{name} is not noted in the form that this version knows")
 
 
 def new_target(out: Path, name: str, target: str) -> str | None:
@@ -111,6 +118,7 @@ def bring(out: Path, left: dict[str, list[Any]], job_folder: Path, told: dict[st
 
 def place_one(out: Path, name: str, facts: list[Any], draft: Path) -> None:
     """Copy or link one file. ``Changed`` if it is not as it was left."""
+    check_form(name, facts)
     source, copy = out / name, draft / name
     copy.parent.mkdir(parents=True, exist_ok=True)
     if facts[0] == "link" or not os.path.lexists(source):

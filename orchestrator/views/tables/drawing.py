@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TextIO
 from rich.cells import cell_len
 from rich.text import Span, Text
 
+from orchestrator.node.light.standard import whole
 from orchestrator.views.tables.columns import KEYS, Column, Kind
 from orchestrator.views.tables.layout import GAP, Fitted, fitted, padded, same_keys
 from orchestrator.views.tables.words import broken
@@ -54,13 +55,11 @@ class Pipe:
     a third of a look at a run."""
 
     is_terminal = record = False
-    width = height = 0
+    height = 0
 
     def __init__(self) -> None:
         self.file: TextIO = sys.stdout
-        columns = os.environ.get("COLUMNS", "")
-        if columns.isdigit():
-            self.width = int(columns)
+        self.width = whole(os.environ.get("COLUMNS", "")) or 0
 
     @property
     def encoding(self) -> str:
@@ -81,7 +80,7 @@ def output() -> Console | Pipe:
 def screen_of(console: Console | Pipe, wide: bool = False) -> Screen:
     """What a console writes to; ``wide``: nothing is left out for want of room."""
     is_terminal = console.is_terminal
-    has_width = is_terminal or os.environ.get("COLUMNS", "").isdigit()
+    has_width = is_terminal or whole(os.environ.get("COLUMNS", "")) is not None
     width = console.width if has_width and not wide else None
     return Screen(width, console.height if is_terminal else None)
 

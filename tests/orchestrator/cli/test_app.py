@@ -1,11 +1,12 @@
 """The command line: help everywhere, one document for programs, one line for mistakes."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.cli import describe, orch
+from tests.support.cli import ORCH, describe, orch
 
 ROW = {
     "job",
@@ -136,3 +137,10 @@ def test_what_is_not_there_is_named_in_one_line(tmp_path: Path, arguments: list[
     assert result.returncode == 2
     assert len([line for line in result.stderr.splitlines() if line.startswith("orch: ")]) == 1
     assert "Traceback" not in result.stderr
+
+
+def test_the_exit_code_stays_where_nothing_can_be_said(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [ORCH, "status", "nothing"]
+        done = subprocess.run(command, cwd=tmp_path, stderr=full, check=False)
+    assert done.returncode == 2

@@ -1,6 +1,8 @@
 """The local scheduler's table with rows of another shape: these are made anew, the others stay."""
 
+import fcntl
 import json
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -9,19 +11,20 @@ from typing import Any
 import pytest
 
 from jobs.spec import Resources
+from orchestrator.clusters.local.cluster import LOCK, holder
 from orchestrator.clusters.local.machine import this_machine
 from orchestrator.clusters.local.scheduler import Scheduler
 from orchestrator.clusters.local.slots import entry, ledger
-from orchestrator.clusters.local.table import read_table
+from orchestrator.clusters.local.table import began, read_table
 from orchestrator.description.profile import Profile
-from orchestrator.node.system import write_json
+from orchestrator.node.system import lives, process_start, write_json
 from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run
 from orchestrator.runs.documents import damage
 from orchestrator.runs.run import Run
 from tests.support.cli import SMALL, describe
 
-VALUES = (None, -1, "x", [], [1], {}, {"x": [1]})
+VALUES = (None, -1, 10**400, "", "x", "COMPLETING", "/" + "y" * 9000, [], [1], {}, {"x": [1]})
 RESOURCES = {"gpus": 0, "cpus": 1, "memory_gb": 1, "minutes": 5}
 
 
@@ -66,6 +69,7 @@ def test_a_row_of_another_shape_takes_no_other_with_it(run: Run, state: str, bus
         with ledger() as entries:
             entries.append(entry(os.getpid(), everything, [], "of another run"))
     started = {"pid": 2**22 + 1, "start": "7@x", "started": 1.0, "ending": "TIMEOUT", "kill_at": 9}
+    started |= {"began": 1.0}
     whole = row(run, "t", state=state, **(started if state == "RUNNING" else {}))
     other = row(run, "o", state="CANCELLED", reason="cancelled", ended=2.0)
     broken = [{key: whole[key] for key in whole if key != gone} for gone in whole]
@@ -108,3 +112,33 @@ def test_a_row_that_is_lost_is_made_anew_from_the_queue(run: Run) -> None:
     assert read_table(run)["t"]["state"] == "CANCELLED"
     (line,) = damage.told()
     assert "table.json: t: is damaged: made anew" in line
+
+
+@pytest.mark.parametrize("noted", [math.inf, math.nan, 10**400, -1, "x", None], ids=str)
+def test_a_beginning_that_no_clock_shows_lifts_no_time_limit(noted: Any) -> None:
+    start = process_start(os.getpid())
+    assert began({"began": noted, "start": start}) == pytest.approx(began({"start": start}), abs=1)
+
+
+@pytest.mark.parametrize("state", ["COMPLETING", "SUSPENDED", "SKIPPED", "UNKNOWN", "WAITING"])
+def test_a_state_that_the_scheduler_never_writes_is_none(run: Run, state: str) -> None:
+    table = run.folder / "scheduler" / "table.json"
+    write_json(table, {"t": row(run, "t", state=state)})
+    damage.told()
+    # Nobody would look after it, and a job that was skipped counts as done.
+    assert read_table(run)["t"]["state"] == "FAILED"
+    assert "made anew" in damage.told()[0]
+
+
+@pytest.mark.parametrize("pid", ["x", 0, -1, 10**400, 2**40, [1], None], ids=str)
+def test_a_process_that_there_cannot_be_does_not_live(pid: Any) -> None:
+    assert not lives({"pid": pid, "start": process_start(os.getpid())})
+
+
+@pytest.mark.parametrize("said", [b"", b"x y", b"\xff 1", b"9" * 5000 + b" 1", b"1"], ids=len)
+def test_a_lock_that_says_something_else_names_no_scheduler(run: Run, said: bytes) -> None:
+    path = run.folder / "scheduler" / LOCK
+    path.write_bytes(said)
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert holder(run.folder / "scheduler") is None

@@ -351,3 +351,11 @@ def test_whatever_a_file_says_it_is_planned_or_its_mistakes_are_told(document: A
         told += error.lines
     assert bool(jobs) != bool(told)
     assert [line for line in told if not line.startswith("any.yaml:1: ")] == []
+
+
+def test_values_that_names_of_jobs_cannot_tell_apart_are_named_both() -> None:
+    text = "stages:\n  a:\n    command: echo {x}\n    matrix:\n      x: [é, ß]\n"
+    assert mistakes(f"experiment: x\nabout: x\n{text}") == [
+        "x.yaml:7: stage 'a': axis 'x': é and ß would both be _ in the names of jobs, which have "
+        "a to z, digits and ._+:@/- alone; write one otherwise"
+    ]

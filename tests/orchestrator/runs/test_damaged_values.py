@@ -17,66 +17,26 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import orchestrator
+from engines.analysis.paired.__main__ import run as run_paired
+from engines.analysis.paired.config import Config
+from engines.contract.config import ConfigError
+from engines.contract.program import Stop
 from orchestrator.cli.__main__ import main
+from orchestrator.errors import RunError
 from orchestrator.runs.documents import damage
+from orchestrator.runs.lookup import find_run
+from orchestrator.scores.own.paired import paired_config
 from orchestrator.serve import answers
 from orchestrator.serve.runs import Runs
-from tests.support.cli import SMALL, describe, orch, until
+from tests.support.damaged_run import launches, make_runs
 from tests.support.damaged_values import damaged, documents, kinds, unlike, with_line
 
-SCRIPT = """import json, os, orch
-axes = json.loads(os.environ['ORCH_AXES'])
-n = float(axes.get('n', axes.get('rate', 0)))
-for step in (1, 2):
-    orch.progress(step, 2, loss=n + 2 - step)
-    path = orch.out() / 'w.json'
-    path.write_text(json.dumps([n, step]))
-    orch.checkpoint(f'step-{step}', path, step, best_by='loss', better='lower', loss=n + 2 - step)
-orch.result('loss', n + 0.5, n=3)
-"""
-JUDGE = """import json, sys, orch
-n, step = json.load(open(f'{sys.argv[1]}/w.json'))
-orch.result('score', n - step, n=3, spread=0.5)
-orch.result('gone', None, n=0, error='no positive example')
-"""
-LOGS = """import json, os
-with open(os.environ['ORCH_OUT'] + '/log.jsonl', 'w') as file:
-    for step in (1, 2): print(json.dumps({'step': step, 'loss': 1 / step}), file=file)
-"""
-TOP = 'budget: {gpu_hours: 100}\nnotify: {on: [end], command: ["true", "{event}"]}\n'
-LOSS = "metrics: {loss: {better: lower}}"
-STAGES = f"""  data: {{command: "python w.py {{n}}", matrix: {{n: [1, 2]}}, {LOSS}, {SMALL}}}
-  packed: {{command: "python w.py {{n}}", matrix: {{n: [3, 4]}}, pack: 2, {LOSS}, {SMALL}}}
-  ends: {{command: [python, -c, "raise ValueError('bad rate')"], {SMALL}}}
-  gated: {{command: "python w.py 5", when: {{metric: loss, of: data, at_most: 5}}, {SMALL}}}
-  never: {{command: "python w.py 6", when: {{metric: loss, of: data, at_most: -1}}, {SMALL}}}
-  follow: {{command: "python w.py {{n}}", for_each: {{of: data, best: loss}}, {SMALL}}}
-  reader:
-    command: python j.py
-    reads: {{kind: jsonl, path: $ORCH_OUT/log.jsonl}}
-    {LOSS}
-    {SMALL}
-  judge:
-    command: "python e.py {{checkpoint}}"
-    for_each: data
-    checkpoints: best
-    metrics: {{score: {{better: higher}}}}
-    {SMALL}
-"""
-SEARCH = f"""  search:
-    command: "python w.py {{rate}}"
-    search: {{metric: loss, rounds: 2, n: 1, seed: 1, axes: {{rate: {{log_uniform: [0.001, 1]}}}}}}
-    {LOSS}
-    {SMALL}
-"""
-"""With Optuna alone."""
 EACH = (
     *(
         "status RUN",
@@ -87,19 +47,31 @@ EACH = (
     ),
     *("costs RUN", "costs RUN --json", "page RUN", "report RUN", "archive RUN --dry-run"),
     *("remove RUN --dry-run", "wait RUN --timeout 0", "watch RUN", "advance RUN", "cancel RUN"),
-    *("track sync RUN --dry-run", "python RUN", "serve RUN", "diff RUN FIRST"),
+    *("track sync RUN --dry-run", "python RUN", "serve RUN", "diff RUN FIRST", "costs RUN --by n"),
 )
 """Of every run."""
-JOBS = ("data/n=1", "ends", "gated", "never", "follow", "search/point=1", "judge/n=1", "reader")
+JOBS = (
+    *("data/n=1", "ends", "gated", "never", "follow", "search/point=1", "judge/n=1", "reader"),
+    "packed/n=3",
+)
 OF_FIRST = (
     *(f"{command} FIRST:{job}" for job in JOBS for command in ("why", "logs")),
     *(f"why FIRST:{job} --json" for job in JOBS),
     *("list", "list --json", "results FIRST --best loss", "results FIRST --csv rows.csv"),
     *("diff FIRST GROWN --json", "why GROWN:data/n=1", "why EVOLUTION:evaluate/n=1,step=1"),
+    *("compare FIRST GROWN", "compare FIRST:judge GROWN:judge --metric score"),
+    "compare EVOLUTION:data/n=1@1 EVOLUTION:data/n=2@best",
+    *(
+        "paired FIRST GROWN",
+        "paired FIRST:data AGAIN",
+        "launch trial.yaml --cluster local --dry-run",
+    ),
     *("plan trial.yaml --json", "plan trial.yaml --set data.matrix={n:[1,2,8]}", "complete"),
 )
 CHANGING = (
     *("retry FIRST:data/n=1", "retry FIRST:ends", "evolve FIRST", "rerun FIRST"),
+    *("rerun FIRST --job judge --code present", "rerun FIRST --job follow", "archive EVOLUTION"),
+    *("remove EVOLUTION --yes", "remove GROWN --checkpoints --yes"),
     *("launch trial.yaml --cluster local --no-watch", "override FIRST:never --run --reason x"),
     "override FIRST:follow --take data/n=2 --reason x",
 )
@@ -119,26 +91,9 @@ def note_opened(event: str, arguments: tuple[Any, ...]) -> None:
 
 @pytest.fixture(scope="module")
 def launched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with four runs: one with all kinds of stages, its evolution, one of its jobs run
-    again, and one that has taken jobs from the first."""
+    """A folder with five runs."""
     folder = tmp_path_factory.mktemp("values").resolve()
-    for name, text in (("w.py", SCRIPT), ("e.py", JUDGE), ("j.py", LOGS)):
-        (folder / name).write_text(text)
-    file = describe(folder, STAGES + (SEARCH if find_spec("optuna") else ""), TOP)
-
-    def done(*words: str | Path) -> None:
-        said = orch(folder, *words)
-        assert said.returncode in (0, 1), said.stderr
-
-    done("launch", file, "--cluster", "local", "--watch")
-    until(folder, lambda now: now["follow"]["state"] == now["gated"]["state"] == "COMPLETED")
-    done("override", "never", "--skip", "--reason", "enough")
-    done("retry", "--job", "ends")
-    done("wait")
-    done("evolve", "--watch")
-    done("rerun", "trial", "--job", "data/n=1")
-    done("wait", "trial")
-    done("launch", file, "--set", "data.matrix={n: [1, 2, 7]}", "--cluster", "local", "--watch")
+    make_runs(folder)
     return folder
 
 
@@ -157,8 +112,7 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.runs = folder, folder / "runs"
-        by_launch = sorted(self.runs.glob("trial/*/plan.json"), key=lambda one: one.stat().st_mtime)
-        names = [f"trial/{path.parent.name}" for path in by_launch]
+        names = [f"trial/{path.name}" for path in launches(self.runs)]
         again = next(name for name in names if "rerun" in name)
         first, grown = (name for name in names if name != again)
         (evolution,) = self.runs.glob("trial-evolution/*")
@@ -167,6 +121,7 @@ class Place:
             "GROWN": grown,
             "EVOLUTION": f"trial-evolution/{evolution.name}",
             "AGAIN": again,
+            "COPY": "pulled/copy",
         }
         for name in self.names.values():
             self.call(f"status {name}")
@@ -207,7 +162,9 @@ class Place:
                 extra.unlink()
         for name, facts in self.files.items():
             path = Path(name)
-            if facts is not None and now.get(name) != facts:
+            if facts is None and name not in self.links:
+                path.mkdir(parents=True, exist_ok=True)
+            elif facts is not None and now.get(name) != facts:
                 path.unlink(missing_ok=True)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(self.kept[name])
@@ -281,7 +238,19 @@ def completed(_: str) -> None:
             del os.environ[name]
 
 
+def paired(sides: str) -> None:
+    """What `orch compare` has another process do with what commands have measured."""
+    first, second = sides.split()
+    runs = find_run(first.partition(":")[0]), find_run(second.partition(":")[0])
+    config = paired_config((first, second), runs, None)
+    try:
+        run_paired(Config.model_validate(config), Path("runs"), Stop())
+    except ConfigError as error:
+        raise RunError(str(error)) from error
+
+
 SPECIAL: dict[str, Callable[[str], None]] = {
+    "paired": paired,
     "python": from_python,
     "serve": served,
     "complete": completed,

@@ -3,7 +3,10 @@
 import errno
 import fcntl
 import os
+import shutil
 import stat
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +20,14 @@ from orchestrator.cli.system_errors import ADVICE, sentence
 from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
 from orchestrator.lifecycle.refresh import refresh
+from orchestrator.node.system import write_text
 from orchestrator.runs.create import create_run
 from orchestrator.runs.documents import damage, lock
 from orchestrator.runs.documents.people import group_may_write, other_owner
 from orchestrator.runs.record import JobState
 from orchestrator.runs.run import Run
 from tests.support.builders import job, plan_of
+from tests.support.cli import ORCH, SMALL, launch, orch, the_run, until
 
 
 def failing(number: int) -> Any:
@@ -206,3 +211,49 @@ def test_a_working_folder_that_is_gone(
         cli.main()
     assert ended.value.code == 2
     assert "the folder that orch was called in is gone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+@pytest.mark.parametrize("place", ["runs", "runs/trial", "runs/.code", "runs/archives"])
+def test_what_lies_in_the_place_of_a_folder_is_named(place: str, kind: str, tmp_path: Path) -> None:
+    assert launch(tmp_path, f"  a: {{command: 'true', {SMALL}}}\n").returncode == 0
+    run = the_run(tmp_path)
+    other = tmp_path / "other" / place
+    other.parent.mkdir(parents=True)
+    other.touch() if kind == "file" else other.symlink_to("/nowhere/at/all")
+    commands = [("launch", "trial.yaml", "--cluster", "local"), ("rerun", str(run))]
+    if place == "runs/archives":
+        commands = [("archive", str(run), "--keep")]
+    for command in commands:
+        done = orch(tmp_path, *command, timeout=60, ORCH_RUNS=str(tmp_path / "other" / "runs"))
+        said = done.stderr.splitlines()
+        assert done.returncode == 2, done.stderr
+        assert str(other) in said[0]
+        assert len(said) <= 2
+
+
+@pytest.mark.parametrize("how", ["moved", "removed"])
+def test_a_run_that_goes_while_it_is_waited_for_is_one_line(how: str, tmp_path: Path) -> None:
+    waits = "while [ ! -e go ]; do sleep 0.1; done"
+    text = f'  a: {{command: [sh, -c, "{waits}"], {SMALL}}}\n'
+    assert launch(tmp_path, text, "--no-watch").returncode == 0
+    until(tmp_path, lambda now: now["a"]["state"] == "RUNNING")
+    run = the_run(tmp_path)
+    variables = {**os.environ, "ORCH_RUNS": str(tmp_path / "runs"), "TMPDIR": str(tmp_path)}
+    command = [ORCH, "wait", "trial"]
+    with subprocess.Popen(command, cwd=tmp_path, env=variables, stderr=subprocess.PIPE) as waiting:
+        assert waiting.stderr is not None
+        time.sleep(3)
+        run.rename(tmp_path / "elsewhere")
+        if how == "removed":
+            shutil.rmtree(tmp_path / "elsewhere")
+        said = waiting.stderr.read().decode()
+    (tmp_path / "go").touch()
+    assert (waiting.returncode, said.count("\n")) == (2, 1), said
+    assert said.startswith(f"orch: {run} is gone: ")
+
+
+def test_a_file_that_cannot_be_written_is_named_alone(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as error:
+        write_text(tmp_path / "gone" / "x.json", "{}")
+    assert str(error.value) == f"[Errno 2] No such file or directory: '{tmp_path}/gone/x.json'"

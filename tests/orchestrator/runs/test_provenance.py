@@ -555,3 +555,13 @@ def test_a_job_takes_the_cpus_that_it_was_given_and_no_more_than_there_are(
     assert cpu_count() == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "2,1")  # of nested regions: not ours to read
     assert cpu_count() == there
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"files": 7}', None], ids=str)
+def test_a_copy_of_which_nobody_knows_what_it_held_is_not_run_again(
+    text: str | None, tmp_path: Path
+) -> None:
+    if text is not None:
+        (tmp_path / "abc.json").write_text(text)
+    with pytest.raises(RunError, match="what the copy held is not known"):
+        copy_launched(tmp_path, "abc", tmp_path / "target")

@@ -32,6 +32,7 @@ from orchestrator.views.results import results_lines
 from orchestrator.views.tables.drawing import Screen
 from tests.support.builders import PLANNED
 from tests.support.cli import orch
+from tests.support.damaged_values import damaged, kinds, places
 from tests.support.extras import needs
 from tests.support.scores import Columns, share, write_scores
 
@@ -480,3 +481,27 @@ def test_parquet_of_an_axis_of_several_types_is_text(tmp_path: Path) -> None:
         "True",
     ]
     write_json(tmp_path / "r.json", records(lines))
+
+
+def test_an_evaluation_with_damaged_results_is_compared_or_refused(tmp_path: Path) -> None:
+    models = {"folder": str(tmp_path / "training"), "checkpoints": "all"}
+    out = evaluated(tmp_path / "e", [{"math": share(10)}, {"math": share(30)}], models)
+    path = out / "results.json"
+    whole, refused = json.loads(path.read_text()), []
+    for place in places(whole):
+        for way, value in kinds():
+            if place[:1] not in (("facts",), ("config",)):
+                continue
+            path.write_bytes(damaged(whole, place, way, value) or b"{}")
+            try:
+                assert resolve(str(out)).chosen
+            except RunError as error:
+                refused.append(len(str(error)))
+    assert len(refused) > 100
+    assert max(refused) < 1000
+
+
+def test_a_step_that_int_refuses_was_not_evaluated(tmp_path: Path) -> None:
+    out = evaluated(tmp_path / "e", [{"math": share(10)}])
+    with pytest.raises(RunError, match="was not evaluated; there are: epoch-000001"):
+        resolve(f"{out}@\N{SUPERSCRIPT TWO}")

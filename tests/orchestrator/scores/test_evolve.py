@@ -861,3 +861,10 @@ def test_an_evolution_of_a_running_training_picks_up_its_new_checkpoints_and_rep
     told = " ".join(report.stdout.split())
     deleted = re.search(r"epochs? 2[ :,].*deleted before anyone looked", told)
     assert "epoch-000002" in told or deleted
+
+
+def test_an_evolution_that_shows_what_it_has_not_seen_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "evolution.json"
+    path.write_text(json.dumps({"source": None, "folders": [], "taken": [["a", "s-1"]]}))
+    with pytest.raises(RunError, match="call orch evolve again"):
+        read_evolution(tmp_path)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -20,7 +22,7 @@ from orchestrator.runs.lookup import open_run
 from orchestrator.runs.record import JobState
 from orchestrator.runs.run import waiting
 from orchestrator.scores.evolution import Evolution, write_evolution
-from orchestrator.storage.archive import archive, read_manifest, verify, write
+from orchestrator.storage.archive import MANIFEST, archive, read_manifest, verify, write
 from orchestrator.storage.needs import needed_by, wanted_inside
 from orchestrator.storage.taking import measured
 from tests.support.builders import PLANNED
@@ -263,3 +265,33 @@ def test_checkpoints_that_jobs_to_come_would_load_stay(tmp_path: Path) -> None:
     assert said.returncode == 2
     assert "still to come, and may load them" in said.stderr
     assert (run.out_folder(run.by_name["train/n=1"]) / "checkpoints").exists()
+
+
+SAYS = {
+    "format": 1,
+    "run": "a/b",
+    "cluster": "local",
+    "archived": 1.0,
+    "checkpoints": True,
+    "jobs": [{"state": "COMPLETED"}],
+    "rows": [{"job": "a", "metric": "m", "value": 1.0, "error": None}],
+    "files": {"plan.json": 3},
+}
+ODD: dict[str, Any] = {"format": [], "archived": 1e300, "jobs": {}, "rows": [{}], "files": [1]}
+
+
+@pytest.mark.parametrize("key", [None, *ODD], ids=str)
+def test_an_archive_that_says_something_else_of_itself_is_one_line(
+    key: str | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.tar"
+    text = json.dumps(SAYS if key is None else {**SAYS, key: ODD[key]}).encode()
+    with tarfile.open(file, "w") as tar:
+        member = tarfile.TarInfo(f"a/b/{MANIFEST}")
+        member.size = len(text)
+        tar.addfile(member, io.BytesIO(text))
+    if key is None:
+        assert read_manifest(file) == SAYS
+        return
+    with pytest.raises(RunError, match="cannot be read as an archive"):
+        read_manifest(file)

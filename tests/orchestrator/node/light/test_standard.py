@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.node.light.standard import dumps, loads, sha256, suppress
+from orchestrator.node.light.standard import dumps, loads, sha256, suppress, whole
 from tests.support.paths import ROOT
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -90,3 +90,13 @@ def test_a_job_on_the_node_loads_no_module_that_takes_longer_than_the_job() -> N
         check=True,
     )
     assert set(done.stdout.split()) & SLOW == set()
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1.0", "\N{SUPERSCRIPT TWO}", "9" * 5000], ids=len)
+def test_a_text_that_int_refuses_is_no_whole_number(text: str) -> None:
+    assert whole(text) is None
+
+
+@given(st.integers(0, 10**18 - 1))
+def test_a_whole_number_is_read(number: int) -> None:
+    assert whole(str(number)) == number

@@ -11,6 +11,7 @@ import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ from orchestrator.runs.create import create_run
 from orchestrator.runs.documents import damage
 from orchestrator.runs.lookup import open_run
 from orchestrator.runs.reuse import ledger
-from orchestrator.runs.reuse.bring import unshare
+from orchestrator.runs.reuse.bring import Changed, bring, check, unshare
 from orchestrator.runs.run import Run
 from orchestrator.storage.archive import archive
 from orchestrator.storage.needs import needed_by
@@ -461,3 +462,30 @@ def test_gates_packs_and_the_best_hold_for_what_is_taken(tmp_path: Path) -> None
     assert ran(tmp_path) == []
     jobs = json.loads(orch(tmp_path, "status", "third", "--json").stdout)["jobs"]
     assert {one["job"]: one["state"] for one in jobs}["gated"] == "SKIPPED"
+
+
+FACTS: list[Any] = [7, [], [1], [1, 2.0], ["x", 2.0, ""], [1, "x", ""], ["link", 7], ["other", "x"]]
+NOT_OURS = "is not noted in the form that this version knows"
+
+
+@pytest.mark.parametrize("facts", FACTS, ids=str)
+def test_what_is_not_noted_in_our_form_is_not_taken(facts: Any, tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text("{}")
+    left = {"results.json": facts}
+    for ask in (
+        lambda: check(tmp_path, left),
+        lambda: bring(tmp_path, left, tmp_path / "job", {}),
+    ):
+        with pytest.raises(Changed, match=NOT_OURS):
+            ask()
+
+
+@pytest.mark.parametrize("name", ["../above", "/etc/hostname", "a/../../above"])
+def test_a_name_that_leads_out_of_the_folder_is_not_taken(name: str, tmp_path: Path) -> None:
+    out = tmp_path / "from" / "out"
+    out.mkdir(parents=True)
+    (out.parent / "above").write_text("secret")
+    left = {name: [6, 1.0, ""], "results.json": [1, 1.0, ""]}
+    with pytest.raises(Changed, match=NOT_OURS):
+        bring(out, left, tmp_path / "job", {})
+    assert not (tmp_path / "job" / "above").exists()
