@@ -20,16 +20,22 @@ from orchestrator.runs.lookup import runs_root
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
 from orchestrator.views.busy.alike import few_of
+from orchestrator.views.busy.line import busy
 
 if TYPE_CHECKING:
     from orchestrator.storage.taking import Taken
 
 
-def planned(experiment: str, preset: str | None, overrides: list[str] | None) -> Plan:
-    """The plan of an experiment given by name or path."""
-    from orchestrator.planning.planner import make_plan
+def planned(
+    experiment: str, preset: str | None, overrides: list[str] | None, shown: bool = True
+) -> Plan:
+    """The plan of an experiment given by name or path; a terminal shows how far it is, if it is
+    ``shown``."""
+    with busy(f"planning {experiment}", shown):
+        # Reading descriptions loads YAML and the engines' checked configs.
+        from orchestrator.planning.planner import make_plan
 
-    return make_plan(find_experiment(experiment), preset, overrides or [])
+        return make_plan(find_experiment(experiment), preset, overrides or [])
 
 
 def problems(

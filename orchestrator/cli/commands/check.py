@@ -19,9 +19,10 @@ def check(
     cluster: ClusterName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check what a launch needs: partition, account, GPU type, time limit, paths, variables, batch
-    arithmetic, disk."""
-    plan, profile = planned(experiment, preset, overrides), load_profile(cluster)
+    """Find what would stop a launch. It looks at partition, account, GPU type, time limit, paths,
+    variables, batch arithmetic and disk."""
+    plan = planned(experiment, preset, overrides, not as_json)
+    profile = load_profile(cluster)
     notes: list[str] = []
     with busy(f"checking {len(plan.jobs):,} jobs", not as_json):
         found = problems(plan, profile, notes.append, notes.append)
