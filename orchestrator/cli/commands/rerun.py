@@ -31,10 +31,11 @@ def rerun(
     cluster: ClusterName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a recorded experiment once more, as a run of its own, from the description that the run
-    keeps. With --job only some of its jobs, with what those before them have left."""
+    """Run a recorded experiment again, as a run of its own. It is made from the description that
+    the run keeps. With --job only some of its jobs, with what those before them have left."""
     from orchestrator.reproduction.rerun import rerun as rerun_whole
     from orchestrator.reproduction.rerun import rerun_some
+    from orchestrator.views.tables.folding import counted
 
     found, jobs = find_target(run, job)
     tell = quiet if as_json else print
@@ -55,6 +56,6 @@ def rerun(
         print_run(made, records)
         return
     print(
-        f"{made.name}: {len(records)} jobs; look at it: orch status {made.name}; compare: "
-        f"orch diff {found.name} {made.name}"
+        f"{made.name}: {counted(len(records), 'job')}; follow it: orch status {made.name}; "
+        f"compare: orch diff {found.name} {made.name}"
     )
