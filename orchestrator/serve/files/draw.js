@@ -210,7 +210,7 @@ export function grouped(list, rows, look) {
     if (!row) continue;
     const label = look.own ? look.label(row, inStage) : curve.label;
     if (!groups.has(label)) {
-      let [colour, dash] = [look.main && row.axes[look.main] === undefined ? "n" : curve.colour, curve.line];
+      let [colour, dash] = [curve.colour ?? "n", curve.line];
       if (look.own) {
         const rest = look.axes.filter((axis) => axis !== look.main && inStage.get(axis)?.size > 1).map((axis) => row.axes[axis]).join("/");
         if (!others.has(rest)) others.set(rest, others.size);

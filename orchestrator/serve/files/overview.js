@@ -165,9 +165,11 @@ function someCurves(width) {
 function keyOf(look, groups) {
   if (look.values.size < 2 || look.values.size > MOST_NAMED) return null;
   const named = [...look.values].map(([value, colour]) => ({ label: `${look.main} ${value}`, colour, dash: 0 }));
+  const without = `without ${look.main}`;
+  if (groups.some((one) => one.label.split(", ").includes(without))) named.push({ label: without, colour: "n", dash: 0 });
   const kinds = new Map();
   for (const one of groups) {
-    const rest = one.label.split(", ").filter((part) => !part.startsWith(`${look.main} `)).join(", ");
+    const rest = one.label.split(", ").filter((part) => !part.startsWith(`${look.main} `) && part !== without).join(", ");
     if (!rest) continue;
     if (kinds.has(one.dash) && kinds.get(one.dash) !== rest) return null;
     kinds.set(one.dash, rest);
