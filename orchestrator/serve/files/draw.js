@@ -152,7 +152,7 @@ export function tip(event, lines = []) {
 }
 
 export function key(groups) {
-  return h("ul", { class: "key" }, groups.map((one) => h("li", {}, h("svg:svg", { viewBox: "0 0 22 8", "aria-hidden": "true" }, h("svg:path", { class: `line k${one.colour} d${one.dash}`, d: "M1 4H21" })), one.label)));
+  return h("ul", { class: "key", "aria-label": "What the lines mean" }, groups.map((one) => h("li", {}, h("svg:svg", { viewBox: "0 0 22 8", "aria-hidden": "true" }, h("svg:path", { class: `line k${one.colour} d${one.dash}`, d: "M1 4H21" })), one.label)));
 }
 
 // How lines of a panel are to be read.

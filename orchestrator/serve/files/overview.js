@@ -112,7 +112,7 @@ function stages(all, known) {
     const states = groupBy(own, (row) => row.state);
     const order = Object.keys(state.about.signs).filter((name) => states.has(name));
     const after = [one.after.length > 4 ? `after ${one.after.length} stages` : one.after.length ? `after ${one.after.join(", ")}` : "", one.gates.length ? `if ${one.gates.join(" and ")} allow${one.gates.length > 1 ? "" : "s"} it` : ""].filter(Boolean).join("; ");
-    return h("div", { class: "row" },
+    return h("div", { class: "row", role: "listitem" },
       h("a", { class: "name", href: link({ part: "jobs", stage: one.stage, q: null, state: null }), "data-key": `stage-${one.stage}` }, one.stage),
       h("span", { class: "of soft" }, one.of),
       h("span", { class: "part", "aria-hidden": "true" }, order.map((name) => {
@@ -123,7 +123,7 @@ function stages(all, known) {
       h("span", {}, order.map((name, place) => h("span", { class: `t-${kindOf(name)}` }, `${place ? " " : ""}${signOf(name).sign} ${states.get(name).length.toLocaleString("en")} ${signOf(name).word}`))),
       h("span", { class: "after", title: after }, after));
   });
-  return [h("h2", {}, "Stages", h("small", {}, `${list.length}, in the order of the plan`)), h("div", { class: "stages" }, lines)];
+  return [h("h2", {}, "Stages", h("small", {}, `${list.length}, in the order of the plan`)), h("div", { class: "stages", role: "list", "aria-label": "Stages" }, lines)];
 }
 
 // Earlier starts of jobs that were started several times; the status knows the newest one.
