@@ -60,6 +60,8 @@ def left_aside(plan: Plan, profile: Profile) -> list[str]:
 
 def submitted_and_done(run: Run, records: Sequence[Record]) -> str:
     """One line on a launch: how many jobs were submitted and how many were done before."""
+    from orchestrator.views.tables.folding import counted
+
     # A state of source "orch" is not of the scheduler: this pass has submitted it, and nobody has
     # asked since.
     submitted = sum(record.source == "orch" and record.state == "PENDING" for record in records)
@@ -67,8 +69,8 @@ def submitted_and_done(run: Run, records: Sequence[Record]) -> str:
     done = sum(record.state == "COMPLETED" for record in records)
     elsewhere = f" ({taken} in other runs)" if taken else ""
     return (
-        f"{run.name}: {submitted} jobs submitted, {done} of {len(records)} done before{elsewhere}; "
-        f"look at it: orch status {run.name}"
+        f"{run.name}: {counted(submitted, 'job')} submitted, {done} of {len(records)} done before"
+        f"{elsewhere}; follow it: orch status {run.name}"
     )
 
 

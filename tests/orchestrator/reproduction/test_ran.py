@@ -218,7 +218,7 @@ def test_why_and_the_page_say_what_ran(tmp_path: Path) -> None:
     why = orch(folder, "why", "a/seed=1").stdout
     assert f"ran: {PYTHON} train.py --data data.csv --seed 1; seed=1\n" in why
     assert f"commit {commit[:10]} (main) with changes in train.py" in why
-    assert "files that counted: " in why
+    assert "files: " in why
     made = orch(folder, "page", "--json")
     page, ran = (Path(path) for path in json.loads(made.stdout)["files"])
     assert '<a href="ran.html">' in page.read_text()
@@ -238,7 +238,7 @@ def test_of_an_older_run_it_is_said_that_nothing_is_known(tmp_path: Path) -> Non
     found = told(tmp_path, f"trial/{run.name}", f"trial/{run.name}")
     words = "unknown: an older version noted nothing of it"
     assert found == {("files", "content"): (words, words)}
-    assert f"files that counted: {words}" in orch(tmp_path, "why", "a/seed=0").stdout
+    assert f"files: {words}" in orch(tmp_path, "why", "a/seed=0").stdout
     # A launch of such a run forgets none of its launches.
     before = len(launches(run))
     launched(tmp_path, file)

@@ -209,5 +209,5 @@ def test_a_real_run_that_fails_says_why_on_a_terminal_of_80_columns(tmp_path):
     assert "1 failed, 1 done, 1 stopped" in shown
     assert "✗ exit code 3: 1 job of a, code 3\n    the answer\n" in shown
     assert "– b: needs a/code=3, which is FAILED" in shown
-    assert "what to do: orch why a/code=3    again: orch retry" in shown
+    assert "what to do: orch why a/code=3    run again: orch retry" in shown
     assert max(map(len, shown.splitlines())) <= 80
