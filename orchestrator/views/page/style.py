@@ -41,5 +41,10 @@ PAGE_STYLE = (
     ".on-narrow{display:none}"
     + NARROW
     + "{.on-wide{display:none}.on-narrow{display:block}.on-narrow svg{max-width:100%;height:auto}"
-    ".cells .text{white-space:nowrap}.left td:first-child{overflow-wrap:anywhere}}\n"
+    ".cells .text{white-space:nowrap}"
+    ".left td:first-child{overflow-wrap:anywhere;min-width:6.5rem}"
+    ".left td:nth-child(2){white-space:normal;overflow-wrap:anywhere;min-width:8.5rem}}\n"
+    # On paper nothing is moved sideways.
+    "@media print{.cells .text{white-space:normal;min-width:0}.later{display:none}"
+    ".cells td,.cells th{padding-right:.5rem}}\n"
 )

@@ -98,6 +98,22 @@ def test_text_and_marks_of_the_written_page_stand_out(
         page.close()
 
 
+@pytest.mark.parametrize(("media", "width"), [("print", 794), ("screen", 420)])
+def test_the_written_page_fits_on_paper_and_a_phone(
+    browser: Any, folder: Path, media: str, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 1123})
+    page.emulate_media(media=media)
+    page.goto((the_run(folder) / "page.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    # No word of what a gate has decided is broken to pieces.
+    narrow = page.eval_on_selector_all(
+        ".left td", "list => list.map((one) => one.clientWidth).filter((wide) => wide < 60)"
+    )
+    assert narrow == []
+    page.close()
+
+
 def test_a_listener_finds_the_parts_by_role_and_name(browser: Any, server: Served) -> None:
     tab = Tab(browser, server)
     for part in ("overview", "jobs", "curves", "results", "costs"):

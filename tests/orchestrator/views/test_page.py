@@ -114,12 +114,16 @@ def test_thousands_of_gates_are_counted_behind_the_first_hundred(tmp_path: Path)
     run = create_run(make_plan(a_sweep(tmp_path)), Profile(kind="local"), tmp_path / "runs")
     facts = gather(run, run.load(), "", run.created)
     decided = [
-        {"stage": f"b/seed={n}", "decision": "run" if n % 2 else "skip", "text": "<loss>: 0.5"}
+        {"stage": f"b/seed={n}", "decision": "run" if n % 2 else "skip", "text": f"<loss>: {n}"}
         for n in range(5000)
     ]
     text = page(dataclasses.replace(facts, gates=decided))
     assert text.count("&lt;loss&gt;") == 100
     assert "and 4900 more: 2450 skip, 2450 run" in text
+    alike = [{"stage": f"b/seed={n}", "decision": "run", "text": "all"} for n in range(3)]
+    once = page(dataclasses.replace(facts, gates=alike))
+    assert "<td>b/seed=0 and 2 more</td><td>run</td><td>all</td>" in once
+    assert "<h2>Gates</h2>" in once
 
 
 def test_every_drawing_is_well_formed_whatever_it_shows() -> None:
