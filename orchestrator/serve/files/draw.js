@@ -70,6 +70,9 @@ function merged(group) {
   return [{ ...group, ...both, thin: false, died: !whole.length }, ...beyond.map((points) => alone(points, !whole.length)), ...dead.map((line) => alone(line.points, true))];
 }
 
+// Pixels from which two panels stand side by side, by .panels of the style.
+export const TWO_PANELS = 870;
+
 // groups: [{label, colour, dash, lines: [{points}]}]; one panel of one metric.
 export function curves(groups, { name, detail, width, apart = false }) {
   const drawn = groups.flatMap((group) => {

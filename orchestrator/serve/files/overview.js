@@ -2,7 +2,7 @@
 
 import { ago, clock, groupBy, h, moment, plural, table, words } from "./basic.js";
 import { countsOf, kindOf, link, now, openJob, rows, signOf, state } from "./app.js";
-import { curves, grouped, key, looks, reading, timeline } from "./draw.js";
+import { curves, grouped, key, looks, reading, timeline, TWO_PANELS } from "./draw.js";
 import { askOrErrors, ofRun } from "./server.js";
 import { actionButtons, overrideButton } from "./dialogs.js";
 
@@ -143,7 +143,7 @@ function someCurves(width) {
   if (!list.length) return [];
   const all = rows();
   const look = looks(all, null, state.data.overview?.colours);
-  const wide = width > 760 ? (width - 35) / 2 : width;
+  const wide = width > TWO_PANELS ? (width - 35) / 2 : width;
   const panels = [...groupBy(list, (one) => `${one.stage}\n${one.metric}`)];
   // Of each stage the first metric, before the second ones.
   const seen = new Set();
@@ -181,10 +181,10 @@ function gates() {
   const list = state.data.gates?.gates ?? [];
   if (!list.length) return [];
   const columns = [
-    { key: "gate", name: "gate of", value: (one) => one.gate },
+    { key: "gate", name: "gate of", kind: "job", value: (one) => one.gate },
     { key: "decision", name: "decision", value: (one) => one.decision, },
     { key: "time", name: "decided", kind: "wide", value: (one) => one.time, cell: (one) => ago(now() - one.time) },
-    { key: "text", name: "why", kind: "long", value: (one) => one.text, cell: (one) => [one.text, one.decision === "open" || one.decision === "skip" ? h("p", { class: "below" }, overrideButton(one.gate)) : null] },
+    { key: "text", name: "why", kind: "long", value: (one) => one.text, cell: (one) => [one.text, state.about.actions && (one.decision === "open" || one.decision === "skip") ? h("p", { class: "below" }, overrideButton(one.gate)) : null] },
   ];
   const open = [...list].sort((a, b) => (b.decision === "open") - (a.decision === "open"));
   return [h("h2", {}, "Gates", list.length > MOST_GATES ? h("small", {}, `${MOST_GATES} of ${list.length}`) : null), table(columns, open.slice(0, MOST_GATES), { label: "Gates" })];

@@ -203,7 +203,7 @@ function plain(text) {
 function commands(row) {
   const name = quoted(`${state.run}:${row.job}`);
   const found = [`orch why ${name}`];
-  if (row.attempt) found.push(`orch logs ${name} -f`);
+  if (row.started) found.push(`orch logs ${name} -f`);
   if (kindOf(row.state) === "fail" || row.state === "CANCELLED") found.push(`orch retry ${quoted(state.run)} --job ${quoted(row.job)}`);
   if (["RUNNING", "PENDING", "WAITING"].includes(row.state)) found.push(`orch cancel ${quoted(state.run)} --job ${quoted(row.job)}`);
   return found;

@@ -2,7 +2,7 @@
 
 import { $, groupBy, h, nextSort, number, plural, sorted, table, words } from "./basic.js";
 import { go, hash, link, openJob, rows, state } from "./app.js";
-import { curves, grouped, key, looks, reading, shownValue } from "./draw.js";
+import { curves, grouped, key, looks, reading, shownValue, TWO_PANELS } from "./draw.js";
 import { address, ofRun } from "./server.js";
 
 const SHOWN = 200;
@@ -19,7 +19,7 @@ export function curvesPart({ width }) {
   const stages = [...new Set(list.map((one) => one.stage))];
   const stage = stages.includes(wanted.get("stage")) ? wanted.get("stage") : "";
   const chosen = list.filter((one) => !stage || one.stage === stage);
-  const wide = width > 900 ? (width - 36) / 2 : width;
+  const wide = width > TWO_PANELS ? (width - 35) / 2 : width;
   const tools = h("div", { class: "tools" },
     select("curve-stage", "Stage", [["", "every stage"], ...stages.map((one) => [one, one])], stage, (value) => go({ stage: value }, false)),
     look.axes.length > 1 ? select("curve-by", "Colour", look.axes.map((one) => [one, `colour: ${one}`]), look.main, (value) => go({ by: value }, false)) : null,
