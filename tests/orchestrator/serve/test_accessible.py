@@ -114,6 +114,23 @@ def test_the_written_page_fits_on_paper_and_a_phone(
     page.close()
 
 
+@pytest.mark.parametrize("width", [1280, 800, 420])
+def test_drawings_have_the_size_that_they_were_drawn_for(
+    browser: Any, server: Served, width: int
+) -> None:
+    tab = Tab(browser, server, width)
+    for part in ("overview", "jobs", "curves"):
+        page = tab.open(part=part)
+        page.wait_for_selector("main svg[role=img]")
+        sizes = page.eval_on_selector_all(
+            "main svg[role=img]",
+            "list => list.map((one) => one.clientWidth / one.viewBox.baseVal.width)",
+        )
+        # Words in it would be as much smaller or larger.
+        assert [one for one in sizes if not 0.9 < one < 1.1] == [], part
+    tab.context.close()
+
+
 def test_a_listener_finds_the_parts_by_role_and_name(browser: Any, server: Served) -> None:
     tab = Tab(browser, server)
     for part in ("overview", "jobs", "curves", "results", "costs"):
