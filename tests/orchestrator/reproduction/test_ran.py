@@ -152,6 +152,10 @@ def test_a_job_runs_once_more_exactly_as_it_was_with_what_those_before_it_have_l
     # What ran is the same; a launch of it does not make what was brought anew.
     found = told(tmp_path, name, f"{name}-rerun-1")
     assert {key for _, key in found} == {"a/seed=1", "b/seed=1"}  # which it has not
+    # The experiment's name means the newest run, which has one job of them; the others are named.
+    asked = orch(tmp_path, "logs", f"{name.partition('/')[0]}:a/seed=1")
+    assert asked.returncode == 2
+    assert f"; {name} has it" in asked.stderr
     assert orch(tmp_path, "retry", f"{name}-rerun-1").returncode == 0
     assert not list((rerun / jobs[0].folder).glob("attempt-*"))
     (tmp_path / "train.py").write_text(TWO)
