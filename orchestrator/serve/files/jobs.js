@@ -80,7 +80,8 @@ function valueOf(row, name) {
 }
 
 function metricsOf(row) {
-  return Object.keys(row.metrics).length ? row.metrics : (state.data.overview?.metrics?.[row.job] ?? {});
+  // The overview has the results of finished jobs too, and of many jobs a part.
+  return { ...state.data.overview?.metrics?.[row.job], ...row.metrics };
 }
 
 export function elapsedOf(row) {

@@ -103,6 +103,9 @@ def test_keys_filter_choose_open_and_close(browser: Any, server: Served) -> None
     page = tab.open()
     page.keyboard.press("2")
     page.wait_for_selector("#jobs-table tbody tr")
+    # What a finished job has measured stands before what it said on its way.
+    heads = page.inner_text("#jobs-table thead").split()
+    assert heads.index("accuracy") < heads.index("loss")
     page.keyboard.press("/")
     wait(page, "document.activeElement.id == 'filter'")
     page.keyboard.type("lr=0.5 loss<0.9")
