@@ -93,7 +93,7 @@ def test_the_page_of_a_real_run_shows_its_death_its_stages_and_its_hours(tmp_pat
     assert "RuntimeError: 3 &lt; 4" in text
     assert "<b>bold" not in text
     assert "1 of 3 completed" not in text
-    assert "CPU-hours" in text
+    assert "CPU-minutes" in text
     # The graph, and the timeline for a wide page and for a phone.
     assert len(svgs(text)) == 3
     for word in ("good", "bad", "last", "FAILED", "stopped", "done"):
@@ -257,7 +257,7 @@ def test_a_completed_job_without_an_exit_record_is_not_drawn_as_one_that_died(
         (JobState.RUNNING, 1100.0),
     ]
     assert marks_of(page(facts)) == [["ok", "bad", "run"]] * 2
-    assert "CPU-hours" in page(facts)
+    assert "CPU-minutes" in page(facts)
 
 
 def marks_of(text: str) -> list[list[str]]:
