@@ -43,11 +43,14 @@ def problems(
     profile: Profile,
     tell: Callable[[str], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
+    shown: bool = True,
 ) -> list[str]:
-    """Everything that check finds; ``tell`` and ``warn`` get what else there is to say."""
-    from orchestrator.checks.launch import check
+    """Everything that check finds; ``tell`` and ``warn`` get what else there is to say. A terminal
+    shows how far it is, if it is ``shown``."""
+    with busy(f"checking {len(plan.jobs):,} jobs", shown):
+        from orchestrator.checks.launch import check
 
-    return check(plan, profile, runs=runs_root(), tell=tell, warn=warn)
+        return check(plan, profile, runs=runs_root(), tell=tell, warn=warn)
 
 
 def left_aside(plan: Plan, profile: Profile) -> list[str]:

@@ -9,7 +9,6 @@ from orchestrator.cli.json_output import print_json
 from orchestrator.cli.shared import left_aside, planned, problems
 from orchestrator.description.profile_reader import load_profile
 from orchestrator.errors import CheckError
-from orchestrator.views.busy.line import busy
 
 
 def check(
@@ -24,8 +23,7 @@ def check(
     plan = planned(experiment, preset, overrides, not as_json)
     profile = load_profile(cluster)
     notes: list[str] = []
-    with busy(f"checking {len(plan.jobs):,} jobs", not as_json):
-        found = problems(plan, profile, notes.append, notes.append)
+    found = problems(plan, profile, notes.append, notes.append, not as_json)
     if as_json:
         told = {"cluster": profile.name, "jobs": len(plan.jobs)}
         found_all = {"problems": found, "notes": notes}

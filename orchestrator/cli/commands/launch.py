@@ -59,15 +59,13 @@ def launch(
 ) -> None:
     """Submit an experiment whole. Only what is neither active nor done, in this run or another
     one, is submitted."""
-    shown = not (as_json or dry_run)
-    plan = dataclasses.replace(planned(experiment, preset, overrides, shown), reuse=not fresh)
+    plan = dataclasses.replace(planned(experiment, preset, overrides, not as_json), reuse=not fresh)
     profile = load_profile(cluster)
     if dry_run:
         print_scripts(plan, profile)
         return
     warnings: list[str] = []
-    with busy(f"checking {len(plan.jobs):,} jobs", shown):
-        found = problems(plan, profile, warn=warnings.append)
+    found = problems(plan, profile, warn=warnings.append, shown=not as_json)
     if found:
         raise CheckError(*found, "nothing was submitted")
     on_terminal = sys.stdout.isatty()
@@ -75,7 +73,7 @@ def launch(
     is_silent = as_json or (watch is not False and on_terminal)
     tell: Callable[[str], None] = quiet if is_silent else print
     tell_beforehand(plan, profile, warnings, tell)
-    run, records = submitted(plan, profile, tell, shown)
+    run, records = submitted(plan, profile, tell, shown=not as_json)
     if as_json:
         print_run(run, records)
         return

@@ -35,7 +35,6 @@ def rerun(
     the run keeps. With --job only some of its jobs, with what those before them have left."""
     from orchestrator.reproduction.rerun import rerun as rerun_whole
     from orchestrator.reproduction.rerun import rerun_some
-    from orchestrator.views.tables.folding import counted
 
     found, jobs = find_target(run, job)
     tell = quiet if as_json else print
@@ -55,7 +54,4 @@ def rerun(
     if as_json:
         print_run(made, records)
         return
-    print(
-        f"{made.name}: {counted(len(records), 'job')}; follow it: orch status {made.name}; "
-        f"compare: orch diff {found.name} {made.name}"
-    )
+    print(f"follow it: orch status {made.name}; compare: orch diff {found.name} {made.name}")

@@ -95,9 +95,7 @@ def cost_row(part: Cost, name: str, kind: str, is_small: bool) -> list[str]:
     )
     # Starts whose end is unknown count as no time, so the sums are a lower bound.
     at_least = "≥ " if part.unknown else ""
-    texts = [
-        f"{hours * 60:.1f}" if is_small else f"{hours:.2f}" for hours in (asked, used, wasted)
-    ]
+    texts = [f"{hours * 60:.1f}" if is_small else f"{hours:.2f}" for hours in (asked, used, wasted)]
     counts = [name, str(part.jobs), str(part.starts)]
     return [*counts, texts[0], f"{at_least}{texts[1]}", f"{at_least}{texts[2]}"]
 

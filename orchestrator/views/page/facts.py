@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from engines.contract.progress import read_progress
 from engines.shared.reporting.look import NEUTRAL, Look, colour_axis, looks_of
 from jobs.ranking import Setting, without_seed
-from jobs.stages import job_name, literal
+from jobs.stages import Point, job_name, literal
 from orchestrator.lifecycle.decided.ranking import (
     higher_is_better,
     metrics_of,
@@ -203,7 +203,7 @@ def read_curves(run: Run, records: Sequence[Record]) -> dict[tuple[str, str], li
     return curves
 
 
-def look_of(looks: Mapping[str, Look], axes: Mapping[str, Any], axis: str) -> Look:
+def look_of(looks: Mapping[str, Look], axes: Point, axis: str) -> Look:
     """How a job of these axes is drawn; one without the axis that has the colours has none of
     them."""
     look = looks.get(job_name("", axes), Look(0))
