@@ -76,6 +76,8 @@ READ = {
     "OMP_NUM_THREADS": "an engine starts at most so many threads; a list of numbers is ignored",
     "VLLM_LOGGING_LEVEL": "`ERROR` for the engines where it is not set",
     "RAY_ADDRESS": "left out by the engines: they start a Ray of their own",
+    "ORCH_COUNTS": "set by `orch compare` for the report that it waits for: the number of "
+    "the pipe in which that tells how far it is",
     "ORCH_SANDBOX": "set by the first process of a job that tries the sandboxes, for those after "
     "it: `bubblewrap`, `landlock`, the same with `, cold` behind it, or `limits`",
 }

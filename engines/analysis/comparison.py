@@ -14,6 +14,7 @@ import numpy as np
 from engines.analysis.config import Config
 from engines.analysis.load import Scores, Task
 from engines.contract.config import ConfigError
+from engines.contract.counting.counts import counted
 from engines.shared.reporting.statistics import (
     Array,
     Interval,
@@ -96,7 +97,7 @@ def compare(arms: Arms, config: Config, missing: list[str]) -> list[Line]:
     lines: list[Line] = []
     pairs: list[Pair] = []
     weights: list[float] = []
-    for domain, tasks in domains.items():
+    for domain, tasks in counted("comparing domains", domains.items()):
         of_domain = [paired(arms, task, missing) for task in tasks]
         lines += domain_lines(domain, of_domain, config)
         pairs += of_domain

@@ -16,6 +16,7 @@ from typing import Any
 from engines.analysis.comparable import Conditions
 from engines.analysis.config import Config
 from engines.contract.config import ConfigError
+from engines.contract.counting.counts import counted
 from engines.contract.progress import read_progress
 from engines.contract.results import (
     COST_FILE,
@@ -104,7 +105,7 @@ def read_jobs(config: Config) -> Inputs:
         inputs.scores[arm], inputs.behaviour[arm] = {}, {}
     trainings: list[tuple[ResultSource, dict[str, Any]]] = []
     evaluated_data: Any = None
-    for source in config.inputs:
+    for source in counted("reading answers", config.inputs):
         read_curve(source, config, inputs)
         document = read_finished(source, inputs)
         if document is None:

@@ -20,6 +20,7 @@ from types import FrameType
 from typing import NoReturn
 
 from engines.contract.config import C, ConfigError, load_config
+from engines.contract.counting.between import told_to_command
 from engines.contract.environment import environment
 from engines.contract.files import write_json
 
@@ -83,7 +84,8 @@ def program(
         out.mkdir(parents=True, exist_ok=True)
         # Before the work, so that a job that fails says what it ran with, too.
         write_json(out / "environment.json", environment())
-        run(config, out, stop)
+        with told_to_command():
+            run(config, out, stop)
     except ConfigError as error:
         print(f"engines.{engine}: {error}", file=sys.stderr)
         return BAD_CONFIG

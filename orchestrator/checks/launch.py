@@ -13,13 +13,14 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from engines.contract.config import IS_PATH, marked_keys
+from engines.contract.counting.counts import counted
 from engines.contract.estimates import estimates_of
 from engines.contract.files import there
 from jobs.spec import Job
@@ -57,23 +58,24 @@ def check(
     the user's variables are left out. ``warn`` gets what a launch should say as well: which nodes
     jobs will wait for, and what is charged beyond the request.
     """
-    problems = [
-        *surroundings(plan, profile),
-        *secrets(plan, profile),
-        *paths(plan),
-        *commands(plan, profile),
-        *searches(plan),
-        *file_system(runs),
-        *disk(plan, runs),
-        *snapshot(plan, warn),
+    steps: list[Callable[[], Iterable[str]]] = [
+        lambda: surroundings(plan, profile),
+        lambda: secrets(plan, profile),
+        lambda: paths(plan),
+        lambda: commands(plan, profile),
+        lambda: searches(plan),
+        lambda: file_system(runs),
+        lambda: disk(plan, runs),
+        lambda: snapshot(plan, warn),
     ]
+    problems = [line for step in counted("checking what the jobs need", steps) for line in step()]
     # From here on what counts is the request of an allocation: a pack of four may be too large
     # where each of its jobs is not.
-    plan = in_packs(plan)
-    problems = [*sizes(plan, profile), *problems]
+    packed = in_packs(plan)
+    problems = [*sizes(packed, profile), *problems]
     # Last, as Slurm may take seconds to answer.
     if profile.kind == "slurm":
-        problems += slurm(plan, profile, script or (lambda job: header(job, profile)), tell, warn)
+        problems += slurm(packed, profile, script or (lambda job: header(job, profile)), tell, warn)
     return list(dict.fromkeys(problems))
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines.contract.counting.counts import counted
 from engines.contract.words import near
 from jobs.spec import Job, Resources
 from orchestrator.checks.unavailable import waits_for_nodes
@@ -271,7 +272,7 @@ def trials(
 ) -> list[str]:
     """`sbatch --test-only` of one job of each shape: Slurm's own word, without submitting."""
     problems = []
-    for shape in found:
+    for shape in counted("asking Slurm whether it would take jobs", found):
         jobs = shape.jobs
         reply = queries.trial_submission(script(jobs[0]), shape.profile.cluster)
         if has_whole_nodes(shape.profile):

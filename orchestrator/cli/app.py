@@ -15,86 +15,57 @@ from typer.core import TyperCommand, TyperGroup
 
 from orchestrator.cli.plain_text import keep_text
 
-COMMANDS = {
-    "init": (
-        "Write an experiment that runs as it is: jobs/NAME.yaml, and its scripts and data in "
-        "jobs/NAME."
-    ),
-    "plan": (
-        "Show the jobs of an experiment, what waits for what, resources and GPU-hours asked for, "
-        "and what these cost if the cluster's profile has a price."
-    ),
-    "check": (
-        "Check what a launch needs: partition, account, GPU type, time limit, paths, variables, "
-        "batch arithmetic, disk."
-    ),
-    "launch": "Submit an experiment whole.",
-    "status": (
-        "Show every job: state with source and age, why it waits or died, progress, expected end."
-    ),
-    "watch": "Watch a run full-screen: jobs, progress, logs; filter, cancel, retry.",
-    "serve": (
-        "Serve the runs as a live page on this machine's loopback address, at a secret URL: jobs, "
-        "curves, results, logs, costs."
-    ),
-    "wait": "Wait until a run is over; the exit code says whether it went well.",
-    "logs": "Print the log of a job's newest attempt.",
-    "list": (
-        "List the runs in ./runs (or ORCH_RUNS), newest last, as they were last seen; or the "
-        "experiments that there are."
-    ),
-    "cancel": "End active jobs, and those that wait.",
-    "advance": "Evaluate gates and limits, and submit the jobs that may start.",
-    "override": "Decide in place of a gate, or of the choice of a best job.",
-    "why": (
-        "Explain where a job stands: which source decided its state, what it waits for, what its "
-        "gate saw in which file, why it was skipped or died."
-    ),
-    "retry": "Submit failed jobs again, and what waited for them.",
-    "costs": (
-        "Show GPU- or CPU-hours asked for, used and wasted, what jobs used of what they had, and "
-        "what to ask for next time."
-    ),
-    "page": (
-        "Write the run as one HTML page that needs no network: stages, timeline, curves, costs, "
-        "causes of death."
-    ),
-    "report": "Print the report of a run and where its HTML page lies.",
-    "evolve": (
-        "Score every checkpoint of a run's trainings once, also while they still run, and report "
-        "how they evolved."
-    ),
-    "compare": "Compare two evaluations problem by problem: differences, tests, flipped examples.",
-    "results": (
-        "Print or export every result of a run as tidy rows: job, axes, metric, value, n, spread; "
-        "a missing one with its reason."
-    ),
-    "pull": (
-        "Bring a run here from another machine, by rsync over ssh: results, logs, checkpoints; "
-        "interrupted it goes on where it was."
-    ),
-    "rerun": (
-        "Run a recorded experiment once more, as a run of its own, from the description that the "
-        "run keeps."
-    ),
-    "diff": (
-        "Show what differs between two runs: jobs, configs, resources, cluster, code, packages, "
-        "results."
-    ),
-    "remove": "Remove a run for good.",
-    "archive": (
-        "Put a run into one tar file, and remove its folder once every byte was read back; or show "
-        "what such a file contains."
-    ),
-    "schema": (
-        "Print the JSON schema of experiment files, or of cluster profiles, for editors: "
-        "completion, help and warnings; or that of a document of --json."
-    ),
-    "track": "What trackers have kept offline.",
-    "data": "Prepare the data that training and evaluation read.",
-    "profile": "Cluster profiles.",
+SECTIONS = {
+    "Describe and launch": {
+        "init": "Write an example experiment that runs as it is.",
+        "plan": "Show the jobs, what waits for what, and the hours asked for.",
+        "check": "Find what would stop a launch.",
+        "launch": "Submit an experiment whole.",
+    },
+    "Follow": {
+        "status": "Show every job: its state, progress, and why it waits or died.",
+        "watch": "Watch a run full-screen; filter, cancel and retry jobs there.",
+        "serve": "Serve the runs as a live page for the browser.",
+        "wait": "Wait until a run is over; the exit code tells how it went.",
+        "logs": "Print the log of a job's newest attempt.",
+        "why": "Explain why a job waits, was skipped or died.",
+        "list": "List the runs, the newest last, or the experiments.",
+    },
+    "Steer": {
+        "cancel": "End active jobs, and those that wait.",
+        "retry": "Submit failed jobs again, and what waited for them.",
+        "advance": "Evaluate gates and limits, and submit the jobs that may start.",
+        "override": "Decide in place of a gate, or of the choice of a best job.",
+    },
+    "Results": {
+        "results": "Print or export every result of a run.",
+        "report": "Print the report of a run and where its HTML page lies.",
+        "page": "Write the run as one HTML page that needs no network.",
+        "evolve": "Score every checkpoint of a run's trainings once.",
+        "compare": "Compare two evaluations, problem by problem.",
+        "costs": "Show hours asked for, used and wasted.",
+    },
+    "Repeat and keep": {
+        "rerun": "Run a recorded experiment again, as a run of its own.",
+        "diff": "Show what differs between two runs.",
+        "pull": "Bring a run here from another machine, by rsync over ssh.",
+        "archive": "Put a run into one tar file, and remove its folder.",
+        "remove": "Remove a run for good.",
+        "track": "Send what trackers have kept offline.",
+    },
+    "Set up": {
+        "profile": "Write and list the profiles of clusters.",
+        "data": "Prepare the data that training and evaluation read.",
+        "schema": "Print the JSON schema of files, for editors and programs.",
+    },
 }
-"""Every command, in the order of the help, with the first sentence of its docstring."""
+"""Every command under what a person wants to do, in the order of the help, with the first sentence
+of its docstring. Such a sentence fits one line of 80 columns."""
+
+COMMANDS = {name: line for commands in SECTIONS.values() for name, line in commands.items()}
+
+NAME = max(map(len, COMMANDS))
+"""How wide the names are."""
 
 DISTRIBUTION = "slurm-ml-orchestrator"
 """The name of what is installed."""
@@ -135,7 +106,17 @@ def load(name: str) -> Any:
     return typer.main.get_group(alone).commands[name]
 
 
-class LazyGroup(TyperGroup):
+class Sections(TyperGroup):
+    """A group whose help lists the commands under what they are for."""
+
+    def format_commands(self, _ctx: Any, formatter: Any) -> None:
+        """A list for each section, all with names of one width."""
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(NAME), line) for name, line in commands.items()])
+
+
+class LazyGroup(Sections):
     """A group that knows its commands by the table, and imports the one that is called.
 
     What it lists are commands of a name and a line of help, which is all that ``--help``, the

@@ -20,16 +20,22 @@ from orchestrator.runs.lookup import runs_root
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
 from orchestrator.views.busy.alike import few_of
+from orchestrator.views.busy.line import busy
 
 if TYPE_CHECKING:
     from orchestrator.storage.taking import Taken
 
 
-def planned(experiment: str, preset: str | None, overrides: list[str] | None) -> Plan:
-    """The plan of an experiment given by name or path."""
-    from orchestrator.planning.planner import make_plan
+def planned(
+    experiment: str, preset: str | None, overrides: list[str] | None, shown: bool = True
+) -> Plan:
+    """The plan of an experiment given by name or path; a terminal shows how far it is, if it is
+    ``shown``."""
+    with busy(f"planning {experiment}", shown):
+        # Reading descriptions loads YAML and the engines' checked configs.
+        from orchestrator.planning.planner import make_plan
 
-    return make_plan(find_experiment(experiment), preset, overrides or [])
+        return make_plan(find_experiment(experiment), preset, overrides or [])
 
 
 def problems(
@@ -37,11 +43,14 @@ def problems(
     profile: Profile,
     tell: Callable[[str], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
+    shown: bool = True,
 ) -> list[str]:
-    """Everything that check finds; ``tell`` and ``warn`` get what else there is to say."""
-    from orchestrator.checks.launch import check
+    """Everything that check finds; ``tell`` and ``warn`` get what else there is to say. A terminal
+    shows how far it is, if it is ``shown``."""
+    with busy(f"checking {len(plan.jobs):,} jobs", shown):
+        from orchestrator.checks.launch import check
 
-    return check(plan, profile, runs=runs_root(), tell=tell, warn=warn)
+        return check(plan, profile, runs=runs_root(), tell=tell, warn=warn)
 
 
 def left_aside(plan: Plan, profile: Profile) -> list[str]:
@@ -54,6 +63,8 @@ def left_aside(plan: Plan, profile: Profile) -> list[str]:
 
 def submitted_and_done(run: Run, records: Sequence[Record]) -> str:
     """One line on a launch: how many jobs were submitted and how many were done before."""
+    from orchestrator.views.tables.folding import counted
+
     # A state of source "orch" is not of the scheduler: this pass has submitted it, and nobody has
     # asked since.
     submitted = sum(record.source == "orch" and record.state == "PENDING" for record in records)
@@ -61,8 +72,8 @@ def submitted_and_done(run: Run, records: Sequence[Record]) -> str:
     done = sum(record.state == "COMPLETED" for record in records)
     elsewhere = f" ({taken} in other runs)" if taken else ""
     return (
-        f"{run.name}: {submitted} jobs submitted, {done} of {len(records)} done before{elsewhere}; "
-        f"look at it: orch status {run.name}"
+        f"{run.name}: {counted(submitted, 'job')} submitted, {done} of {len(records)} done before"
+        f"{elsewhere}; follow it: orch status {run.name}"
     )
 
 

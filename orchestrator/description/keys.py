@@ -9,6 +9,7 @@ which make the checked values, such as ``stage.Stage``, that the planner reads.
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Annotated, Any, Literal
 
@@ -87,6 +88,13 @@ def arguments(value: Any) -> Any:
     one argument at a time."""
     if not isinstance(value, str):
         return value
+    wrong = of_a_shell(value)
+    if wrong:
+        raise WordedError(
+            "'command' has '{wrong}', and no shell reads it: {value}; write a list, "
+            '[bash, -c, "..."], or quotes around what is meant as it stands',
+            wrong=wrong,
+        )
     try:
         return shlex.split(value)
     except ValueError as error:
@@ -95,6 +103,23 @@ def arguments(value: Any) -> Any:
             "close the quote, or write a list",
             error=error,
         ) from error
+
+
+QUOTED = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.""", re.DOTALL)
+SHELL = re.compile(
+    r"\d?>{1,2}(?![=\d]+$).*|&>{1,2}.*|<{1,3}(?![=\d]+$).*|\|{1,2}|&{1,2}|.*;|.*(?:\$\(|`).*"
+)
+"""A word that means something to a shell alone; `<5` may be an argument."""
+SHELL_WORDS = frozenset({"cd", "source", ".", "export", "unset", "ulimit", "umask", "alias"})
+"""What a shell does by itself, so that there is no program of that name."""
+
+
+def of_a_shell(text: str) -> str:
+    """The first word of a command line that only a shell understands; empty: there is none."""
+    words = QUOTED.sub("q", text).split()
+    if words and words[0] in SHELL_WORDS:
+        return words[0]
+    return next((word for word in words if SHELL.fullmatch(word)), "")
 
 
 def selector(value: Any) -> Any:

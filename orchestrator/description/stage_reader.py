@@ -229,7 +229,8 @@ def check_program(node: Node, tell: Tell) -> None:
     command = node.child("command")
     # Equal: both are there, or neither.
     if (node.child("engine") is None) == (command is None):
-        tell(node, "needs exactly one of 'engine' and 'command'; keep one of the two")
+        mend = "add one" if command is None else "keep one of the two"
+        tell(node, f"needs exactly one of 'engine' and 'command'; {mend}")
     metrics = node.child("metrics")
     if command is None:
         if metrics is not None:

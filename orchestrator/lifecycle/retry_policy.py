@@ -173,7 +173,7 @@ def by_itself(run: Run, job: Job, record: Record, past: Past) -> Record:
     profile = within(run.profile, job, past)
     why_not = left_to_a_person(job, record, profile, run.plan.retry[kind], past)
     if why_not:
-        return replace(record, reason=f"{record.reason}; not again by itself: {why_not}")
+        return replace(record, reason=f"{record.reason}; not retried automatically: {why_not}")
     counts = dict(record.retries)
     counts[kind] = counts.get(kind, 0) + 1
     if past.lost and kind is not Kind.NODE:

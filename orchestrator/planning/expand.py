@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from engines.contract.counting.counts import counted
 from engines.contract.metrics import METRICS
 from engines.contract.words import near
 from engines.contract.written.mistakes import Mistakes
@@ -101,7 +102,7 @@ def finish_all(
     kinds = {stage.name: engine_of(stage, mistakes) for stage in drafts.stages.values()}
     finished: dict[str, Job] = {}
     identities: dict[str, str] = {}  # by folder, as configs name other jobs
-    for draft in drafts.by_name.values():
+    for draft in counted("planning jobs", drafts.by_name.values()):
         # Some mistakes are told without a program being refused: `..` in a reference.
         before = len(mistakes.lines)
         program = program_of(draft, kinds[draft.stage.name], drafts, mistakes)

@@ -29,6 +29,9 @@ from orchestrator.runs.run import Run
 KEYS = frozenset(field.name for field in fields(Profile))
 """Of a profile."""
 
+OTHERS = 8
+"""Runs of an experiment in which a job is looked for, the newest first."""
+
 
 def open_run(folder: Path) -> Run:
     """A run from its folder."""
@@ -188,6 +191,21 @@ def one_job(run: Run, name: str) -> Job:
     return next(job for job in run.plan.jobs if job.name in fitting)
 
 
+def has_it(run: Run, name: str) -> str:
+    """Which other run of the experiment has such a job: an experiment's name means its newest run,
+    which may be one job run again."""
+    others = [path for path in all_runs(run.folder.parent.parent) if path != run.folder]
+    same = [path for path in reversed(others) if path.parent == run.folder.parent]
+    for path in same[:OTHERS]:
+        try:
+            other = open_run(path)
+        except RunError:
+            continue
+        if any(name in (job.name, job.stage) for job in other.plan.jobs):
+            return f"; {other.name} has it"
+    return ""
+
+
 def named(run: Run, names: Iterable[str] | None) -> set[str] | None:
     """Job names from what a person typed: whole names, stages, or a part that only one job has."""
     if not names:
@@ -202,6 +220,7 @@ def named(run: Run, names: Iterable[str] | None) -> set[str] | None:
                 f"{run.name} has no job '{name}'; it has: "
                 f"{', '.join(job.name for job in run.plan.jobs[:12])}"
                 + (" ..." if len(run.plan.jobs) > 12 else "")
+                + has_it(run, name)
             )
         found |= set(fitting)
     return found

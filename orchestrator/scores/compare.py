@@ -10,13 +10,13 @@ from __future__ import annotations
 import csv
 import operator
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engines.contract.counting.between import run_heard
 from jobs.stages import digest
 from orchestrator.errors import RunError
 from orchestrator.node.system import write_json
@@ -124,7 +124,7 @@ def run_report(folder: Path, program: str) -> None:
     # A process of its own, because a report imports packages that a login node may lack. -P: what
     # lies in the current folder is not imported in place of the engines.
     command = [sys.executable, "-P", "-m", program, str(config), "--out", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = run_heard(command)
     if done.returncode == 0:
         return
     # The last line is the error; warnings of libraries may stand before it.

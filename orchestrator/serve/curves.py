@@ -10,13 +10,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from engines.contract.progress import read_progress
-from engines.shared.reporting.look import Look
+from engines.shared.reporting.look import NEUTRAL
 from jobs.ranking import without_seed
-from jobs.stages import job_name, literal
+from jobs.stages import literal
 from orchestrator.runs.choices.files import axes_with_followed
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
-from orchestrator.views.page.facts import SAMPLED, job_curves, looks_by_setting, varying_axes
+from orchestrator.views.page.facts import (
+    SAMPLED,
+    colours_of_axis,
+    job_curves,
+    look_of,
+    looks_by_setting,
+    varying_axes,
+)
 
 MOST_POINTS = 300
 """Of a curve, at most."""
@@ -29,13 +36,14 @@ def curves_of(run: Run, records: Sequence[Record]) -> dict[str, Any]:
 
     ``stages``: by stage how many of its jobs have begun and how many of them are drawn;
     ``curves``: stage, metric, job, points as pairs of step and value, and how `orch page` draws it:
-    label, place of its colour and of its kind of line.
+    label, place of its colour (none: it has no value of the axis that has them) and of its
+    kind of line.
     """
     begun: dict[str, list[Record]] = {}
     for record in records:
         if record.attempt or record.reused:
             begun.setdefault(record.stage, []).append(record)
-    looks = looks_by_setting(run)
+    looks, axis = looks_by_setting(run), colours_of_axis(run).axis
     stages, curves = {}, []
     for stage, members in begun.items():
         # Rounded up, so that every k-th job makes SAMPLED of them at most.
@@ -44,8 +52,10 @@ def curves_of(run: Run, records: Sequence[Record]) -> dict[str, Any]:
         varying = varying_axes(run, stage)
         for record in drawn:
             axes = without_seed(axes_with_followed(run, record))
-            look = looks.get(job_name("", axes), Look(0))
-            words = [f"{axis} {literal(axes[axis])}" for axis in varying if axis in axes]
+            look = look_of(looks, axes, axis)
+            words = [f"{name} {literal(axes[name])}" for name in varying if name in axes]
+            if look.colour == NEUTRAL:
+                words.append(f"without {axis}")
             for metric, points in job_curves(run, record):
                 curves.append(
                     {
@@ -54,7 +64,7 @@ def curves_of(run: Run, records: Sequence[Record]) -> dict[str, Any]:
                         "job": record.name,
                         "points": extremes(points),
                         "label": ", ".join(words),
-                        "colour": look.colour,
+                        "colour": None if look.colour == NEUTRAL else look.colour,
                         "line": look.line,
                     }
                 )

@@ -103,7 +103,7 @@ def others(run: Run, records: Sequence[Record]) -> list[dict[str, Any]]:
                 {
                     "title": title,
                     "state": str(group[0].state),
-                    "jobs": ", ".join(names),
+                    "jobs": "; ".join(names),
                     "reason": reason,
                     "first": group[0].name,
                     "count": len(group),

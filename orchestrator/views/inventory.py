@@ -19,6 +19,8 @@ from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.pace import last_progress
 
+DONE = "done"
+"""What is said of a command, as nobody says what it does."""
 TRAINED = "trained"
 """What is done to make a model (``EngineConfig.DOES``)."""
 
@@ -59,7 +61,7 @@ def entry(
     chains = run.plan.chains
     items = [record for stage in chains if stage in stages for record in by_stage.get(stage, ())]
     named = chains[items[0].stage].does if items else ""
-    done = [counted(named or "done", len(items), items)]
+    done = [counted(named or DONE, len(items), items)]
     followers: dict[str, list[Record]] = {}
     for stage, chain in chains.items():
         if chain.for_each in stages and stage not in stages:
@@ -114,9 +116,22 @@ def inventory_lines(entries: Iterable[Mapping[str, Any]]) -> list[str]:
     """The same in words."""
     lines = []
     for one in entries:
+        if one["done"][0]["word"] == DONE:
+            # Of commands nobody has said what they do: their names, and how many of each.
+            lines.append("; ".join(command_text(one["name"], part) for part in one["done"]))
+            continue
         parts = [part_text(part, one["count"]) for part in one["done"]]
         lines.append(f"{one['name']} {one['count']}: {', '.join(parts)}")
     return lines
+
+
+def command_text(name: str, part: Mapping[str, Any]) -> str:
+    """``train: 5 of 6 done``, ``evaluate: 2 of 6``."""
+    own = part["word"] == DONE
+    text = (
+        f"{name if own else part['word']}: {part['done']} of {part['of']}{' done' if own else ''}"
+    )
+    return f"{text} ({part['skipped']} skipped)" if part["skipped"] else text
 
 
 def part_text(part: Mapping[str, Any], count: int) -> str:

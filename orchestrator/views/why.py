@@ -152,7 +152,7 @@ def retry_lines(run: Run, record: Record) -> list[str]:
         f"{kind} {record.retries.get(kind, 0)} of {most}" for kind, most in run.plan.retry.items()
     ]
     if counts and record.attempt:
-        lines.append(f"submitted again by itself: {', '.join(counts)}")
+        lines.append(f"retried automatically: {', '.join(counts)}")
     return lines
 
 
@@ -215,7 +215,7 @@ def choice_lines(run: Run, record: Record) -> list[str]:
     decided = load_choice(run, record)
     if decided is None:
         return []
-    holds_now = "for good" if settled(run, record) else "until it is submitted"
+    holds_now = "final" if settled(run, record) else "until it is submitted"
     chosen = decided["chosen"] or "open"
     state = f", {holds_now}" if decided["chosen"] else ""
     lines = [f"follows: {chosen}{state}, decided at {stamp(decided['time'])}"]

@@ -40,7 +40,7 @@ def test_the_best_of_random_points_is_followed_for_each_seed(tmp_path: Path) -> 
         of_seed = {job: loss for job, loss in losses.items() if job.endswith(f",seed={seed}")}
         best = min(of_seed, key=lambda job: of_seed[job])
         said = orch(tmp_path, "why", f"judge/seed={seed}").stdout
-        assert f"follows: {best}, for good" in said
+        assert f"follows: {best}, final" in said
         (log,) = (tmp_path / "runs").glob(f"line/*/jobs/judge.seed-{seed}/attempt-1/log.txt")
         rate = best.removeprefix("fit/rate=").partition(",")[0]
         assert f"the best rate was {rate}" in log.read_text()

@@ -65,7 +65,7 @@ def test_the_best_by_what_a_framework_wrote_is_followed_and_waited_for(
         {f"fit/lr={lr}": (lr - 0.3) ** 2 + 0.5 for lr in (0.1, 0.25, 0.9)}
     )
     assert (tmp_path / "chosen").read_text() == "0.25\n"
-    assert "follows: fit/lr=0.25, for good" in orch(tmp_path, "why", "last").stdout
+    assert "follows: fit/lr=0.25, final" in orch(tmp_path, "why", "last").stdout
     # It was chosen when the last of them had ended, and submitted once.
     assert [path.name for path in (run / "jobs" / "last").glob("attempt-*")] == ["attempt-1"]
 

@@ -68,7 +68,7 @@ def test_a_budget_lets_jobs_run_one_after_the_other_and_all_of_them(
         "budget: {gpu_hours: 1.5}\n",
     )
     launched = orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile))
-    assert "1 jobs submitted" in launched.stdout, launched.stderr
+    assert "1 job submitted" in launched.stdout, launched.stderr
     found = until(tmp_path, lambda now: all(job["state"] == "COMPLETED" for job in now.values()))
     assert len(found) == 3
     # One at a time: two of them might take two hours.
@@ -171,7 +171,7 @@ def test_a_parent_that_failed_and_was_forgotten_by_slurm_holds_its_child_back(
     profile = tmp_path / "one.yaml"
     profile.write_text(f"{slurm.profile.read_text()}max_jobs: 1\nsetup: [cat {tmp_path}/weights]\n")
     launched = orch(tmp_path, "launch", str(file), "--cluster", str(profile))
-    assert "1 jobs submitted" in launched.stdout, launched.stderr
+    assert "1 job submitted" in launched.stdout, launched.stderr
     (state,) = tmp_path.glob("runs/[!.]*/*/state.json")
     number = json.loads(state.read_text())["jobs"][0]["job_id"]
     deadline = time.monotonic() + 100

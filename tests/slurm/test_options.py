@@ -78,6 +78,6 @@ def test_a_time_limit_is_raised_once_by_the_look_that_slurm_starts(
     assert waited.returncode == 0, state
     why = orch(tmp_path, "why", "train").stdout
     assert "raised by retries: minutes=2 (planned: 1)" in why
-    assert "submitted again by itself: time limit 1 of 2" in why
+    assert "retried automatically: time limit 1 of 2" in why
     assert "#SBATCH --time=2\n" in (run / "jobs/train/attempt-2/script.sh").read_text()
     assert not (run / "jobs/train/attempt-3").exists()

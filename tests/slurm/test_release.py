@@ -97,7 +97,7 @@ def test_a_job_that_looks_at_gates_is_killed_while_it_releases_a_sweep(
         where='grep -qz ^SLURM_JOB_ID= /proc/$PPID/environ || exec $real "$@"',
     )
     assert (
-        "1 jobs submitted"
+        "1 job submitted"
         in orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile), path=path).stdout
     )
     deadline = time.monotonic() + LONG

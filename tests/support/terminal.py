@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import struct
 import subprocess
 import termios
@@ -46,3 +47,16 @@ def on_terminal(
     text = shown.decode()
     assert code == 0, text
     return text
+
+
+def frames(text: str) -> list[str]:
+    """The states of the moving line of orchestrator/views/busy, each once, without colours, the
+    sign that turns, and times."""
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    found = []
+    for line in re.split(r"[\r\n]+", text):
+        line = re.sub(r"^[⠀-⣿] [\d:]+( s)? ", "~ TIME ", line)
+        line = re.sub(r" +[\d:]+( s)? left$", " LEFT", line).rstrip()
+        if line and line not in found:
+            found.append(line)
+    return found

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from engines.analysis.paired.config import Config, SideOfRun
 from engines.contract.config import ConfigError
+from engines.contract.counting.counts import counted
 from engines.contract.results import ResultSource, read_results
 from engines.shared.reporting.sources import Sources
 
@@ -120,7 +121,7 @@ def values_of(
 ) -> Values:
     """What a side has measured; ConfigError for two values of one seed."""
     values = Values()
-    for job in side.jobs:
+    for job in counted("reading results", side.jobs):
         setting = tuple(
             (axis, value)
             for axis, value in sorted(job.axes.items())

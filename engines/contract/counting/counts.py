@@ -47,6 +47,13 @@ def heard_by(listener: Listener) -> Iterator[None]:
         _LISTENER.reset(before)
 
 
+def heard(amount: Amount) -> None:
+    """Let whoever listens hear an amount that was counted elsewhere."""
+    listener = _LISTENER.get()
+    if listener is not None:
+        listener(amount)
+
+
 def counter(words: str, total: int, unit: str = "") -> Callable[[int], None]:
     """Begin to count; what is returned takes how much more was done. Of one piece there is nothing
     to count."""

@@ -34,6 +34,8 @@ STATES = {
 """Of jobs, by class of a page: done, failed, running, waiting, unknown, stopped or skipped."""
 GREY = ("#8a8f96", "#8a8f96")
 """Of what is not to be told apart, on both."""
+NEUTRAL = -1
+"""In place of a place in ``SERIES``: of what has no value of the axis that has the colours."""
 DASHES = ("", "6 4", "1.5 3", "7 3 1.5 3")
 """Kinds of line of SVG, the whole one first; LINES are the same for matplotlib."""
 LINES = ("-", "--", ":", "-.")
@@ -57,14 +59,14 @@ class Look:
     """How one arm is drawn."""
 
     colour: int
-    """Place in ``SERIES``."""
+    """Place in ``SERIES``, or NEUTRAL."""
     line: int = 0
     """Place in ``DASHES`` and in ``LINES``."""
 
     @property
     def light(self) -> str:
         """The colour on white paper, which pages replace by ``css``."""
-        return SERIES[self.colour][0]
+        return GREY[0] if self.colour == NEUTRAL else SERIES[self.colour][0]
 
     @property
     def css(self) -> str:
@@ -73,8 +75,8 @@ class Look:
 
 
 def variable(colour: int) -> str:
-    """A colour of ``SERIES`` on a page."""
-    return f"var(--c{colour + 1})"
+    """A colour of ``SERIES`` on a page, or the neutral one."""
+    return "var(--none)" if colour == NEUTRAL else f"var(--c{colour + 1})"
 
 
 def looks_of(

@@ -55,7 +55,8 @@ details[open]{padding-bottom:.8rem}
 .wide td:first-child,.wide th:first-child{position:sticky;left:0;background:Canvas}
 td,th{padding:.3rem .3rem}table{font-size:.85rem}.drawn svg{width:5rem;height:auto}
 .finding td,.finding th{padding:.3rem .15rem;font-size:.8rem}}
-@media print{body{max-width:none;margin:0;font-size:11px}.wide,figure{overflow:visible}
+@media print{html{font-size:11px}body{max-width:none;margin:0;font-size:1rem}
+.wide,figure{overflow:visible}
 tr,figure,article{break-inside:avoid}h2,h3{break-after:avoid}
 thead{display:table-header-group}a{color:inherit}figure svg{max-width:100%}
 .wide td,.wide th{white-space:normal}}

@@ -116,6 +116,9 @@ def html_table(head: list[str], body: list[list[str]], kinds: list[str] | None =
 
 def _heading(name: str) -> str:
     """The heading of a column, with what it means where its name does not say it."""
+    if not name:
+        # A screen reader would read a heading without words before each of its cells.
+        return "<td></td>"
     told = EXPLAINED.get(INTERVAL_NAMED.sub("", name))
     title = f' title="{escape(told)}"' if told else ""
     # "[95 %]" is one word.

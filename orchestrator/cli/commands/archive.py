@@ -39,9 +39,9 @@ def archive(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Put a run into one tar file, and remove its folder once every byte was read back; or show
-    what such a file contains. What runs, or is needed by another run, stays: then the exit code is
-    2."""
+    """Put a run into one tar file, and remove its folder. The folder goes once every byte was read
+    back. Of such a file it shows what it contains. A run that is active, or that another run needs,
+    stays: then the exit code is 2."""
     # Late, because the shell imports this module for every TAB after the command's name.
     import orchestrator.storage.archive as storage
 

@@ -9,7 +9,6 @@ from orchestrator.cli.json_output import print_json
 from orchestrator.cli.shared import left_aside, planned, problems
 from orchestrator.description.profile_reader import load_profile
 from orchestrator.errors import CheckError
-from orchestrator.views.busy.line import busy
 
 
 def check(
@@ -19,12 +18,12 @@ def check(
     cluster: ClusterName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check what a launch needs: partition, account, GPU type, time limit, paths, variables, batch
-    arithmetic, disk."""
-    plan, profile = planned(experiment, preset, overrides), load_profile(cluster)
+    """Find what would stop a launch. It looks at partition, account, GPU type, time limit, paths,
+    variables, batch arithmetic and disk."""
+    plan = planned(experiment, preset, overrides, not as_json)
+    profile = load_profile(cluster)
     notes: list[str] = []
-    with busy(f"checking {len(plan.jobs):,} jobs", not as_json):
-        found = problems(plan, profile, notes.append, notes.append)
+    found = problems(plan, profile, notes.append, notes.append, not as_json)
     if as_json:
         told = {"cluster": profile.name, "jobs": len(plan.jobs)}
         found_all = {"problems": found, "notes": notes}

@@ -63,8 +63,9 @@ def compare(
     fail_if: Gates = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two evaluations problem by problem: differences, tests, flipped examples. Of commands
-    compare what they measured, paired over seeds. Exit code 0, 3 if a gate fails, 2 bad input."""
+    """Compare two evaluations, problem by problem. The report has differences, tests and flipped
+    examples. Of commands it compares what they measured, paired over seeds. Exit code 0; 3 if a
+    gate fails; 2 for bad input."""
     # Read first: a mistake in a gate is told before minutes of comparison.
     gates = [condition(text) for text in fail_if or []]
     with busy(f"comparing {baseline} and {treatment}", not as_json):

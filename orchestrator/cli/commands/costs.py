@@ -24,8 +24,8 @@ def costs(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show GPU- or CPU-hours asked for, used and wasted, what jobs used of what they had, and what
-    to ask for next time."""
+    """Show hours asked for, used and wasted. Also what jobs used of what they had, and what to ask
+    for next time. Hours are of GPUs, or of CPUs where no job has a GPU."""
     found = find_run(run)
     records, trouble = refresh(found)
     by = by or ["arm"]

@@ -10,8 +10,8 @@ from orchestrator.runs.lookup import find_run
 
 
 def diff(a: RecordedRun, b: RecordedRun, as_json: AsJson = False) -> None:
-    """Show what differs between two runs: jobs, configs, resources, cluster, code, packages,
-    results."""
+    """Show what differs between two runs. It looks at jobs, configs, resources, cluster, code,
+    packages and results."""
     # Late, because the shell imports this module for every TAB after the command's name.
     from orchestrator.reproduction.diff import differences, render
 

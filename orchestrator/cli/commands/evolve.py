@@ -74,8 +74,8 @@ def evolve(
     watch: Watch = False,
     as_json: AsJson = False,
 ) -> None:
-    """Score every checkpoint of a run's trainings once, also while they still run, and report how
-    they evolved.
+    """Score every checkpoint of a run's trainings once. It may be called while they still run; a
+    report says how they evolved.
 
     Called again it adds what is new. The evolution is a run of its own, for all commands.
     """

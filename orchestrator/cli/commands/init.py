@@ -50,8 +50,8 @@ def init(
         str, typer.Argument(help="The experiment's name; that of the kind without it.")
     ] = "",
 ) -> None:
-    """Write an experiment that runs as it is: jobs/NAME.yaml, and its scripts and data in
-    jobs/NAME. Files that are there stay as they are."""
+    """Write an example experiment that runs as it is. It is jobs/NAME.yaml; its scripts and data
+    are in jobs/NAME. Files that are there stay as they are."""
     from orchestrator.description.sweeps.axis_keys import is_name
 
     name = name or kind.value

@@ -59,13 +59,13 @@ def launch(
 ) -> None:
     """Submit an experiment whole. Only what is neither active nor done, in this run or another
     one, is submitted."""
-    plan = dataclasses.replace(planned(experiment, preset, overrides), reuse=not fresh)
+    plan = dataclasses.replace(planned(experiment, preset, overrides, not as_json), reuse=not fresh)
     profile = load_profile(cluster)
     if dry_run:
         print_scripts(plan, profile)
         return
     warnings: list[str] = []
-    found = problems(plan, profile, warn=warnings.append)
+    found = problems(plan, profile, warn=warnings.append, shown=not as_json)
     if found:
         raise CheckError(*found, "nothing was submitted")
     on_terminal = sys.stdout.isatty()

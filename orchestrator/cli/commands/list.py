@@ -26,8 +26,8 @@ def list(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the runs in ./runs (or ORCH_RUNS), newest last, as they were last seen; or the
-    experiments that there are."""
+    """List the runs, the newest last, or the experiments. Runs are those in ./runs (or ORCH_RUNS),
+    as they were last seen."""
     if experiments:
         # Late, because the shell imports this module for every TAB after the command's name.
         import orchestrator.views.experiments as known

@@ -12,8 +12,9 @@ from orchestrator.views.ran.page import write_ran_page
 
 
 def page(run: RunName = None, as_json: AsJson = False) -> None:
-    """Write the run as one HTML page that needs no network: stages, timeline, curves, costs, causes
-    of death. Beside it ran.html says what exactly ran: commands, code, files, environment."""
+    """Write the run as one HTML page that needs no network. It has stages, timeline, curves, costs
+    and causes of death. Beside it, ran.html says what exactly ran: commands, code, files,
+    environment."""
     found = find_run(run)
     records, trouble = refresh(found)
     with busy(f"drawing {found.name}", not as_json):

@@ -18,6 +18,7 @@ from orchestrator.errors import CheckError, OrchError
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.create import create_run
 from orchestrator.runs.lookup import runs_root
+from orchestrator.views.busy.line import busy
 
 if TYPE_CHECKING:
     from orchestrator.description.profile import Profile
@@ -38,9 +39,9 @@ def plan(
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the jobs of an experiment, what waits for what, resources and GPU-hours asked for, and
-    what these cost if the cluster's profile has a price. Submits nothing."""
-    made = planned(experiment, preset, overrides)
+    """Show the jobs, what waits for what, and the hours asked for. Also what these cost, if the
+    cluster's profile has a price. Submits nothing."""
+    made = planned(experiment, preset, overrides, not as_json)
     if as_json:
         print_json("plan", plan_document(made))
         return
@@ -59,7 +60,8 @@ def plan(
     screen = screen_of(console, wide)
     show(console, plan_lines(made, profile, screen, every, wanted))
     if profile is not None:
-        told = done_elsewhere(replace(made, reuse=True), profile)
+        with busy("looking for what other runs have done"):
+            told = done_elsewhere(replace(made, reuse=True), profile)
         show(console, [line for text in told for line in sentence(text, screen)])
 
 

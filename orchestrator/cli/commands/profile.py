@@ -13,7 +13,7 @@ from orchestrator.cli.json_output import print_json
 from orchestrator.description.profile_reader import known_profiles, load_profile, user_file
 from orchestrator.errors import OrchError
 
-profile = typer.Typer(help="Cluster profiles.", no_args_is_help=True)
+profile = typer.Typer(help="Write and list the profiles of clusters.", no_args_is_help=True)
 
 
 @profile.command("init")

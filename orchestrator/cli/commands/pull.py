@@ -38,10 +38,11 @@ def pull(
         int | None, typer.Option(min=1, max=65535, help="Of ssh there, as ssh -p.")
     ] = None,
 ) -> None:
-    """Bring a run here from another machine, by rsync over ssh: results, logs, checkpoints;
-    interrupted it goes on where it was. status, results, page and report work on the copy, which
-    nothing here starts, ends or changes; the same command again brings what is new."""
+    """Bring a run here from another machine, by rsync over ssh. Results, logs and checkpoints come
+    along; after an interruption it continues where it was. status, results, page and report work on
+    the copy, which nothing here starts, ends or changes. The same command again brings what is
+    new."""
     on_terminal = sys.stdout.isatty()
     copy = copies.pull(copies.Source.parse(source, port), to, checkpoints, print, on_terminal)
     named = copy.name if to is None else copy.folder
-    print(f"{named}: {copy.origin}; look at it: orch status {named}")
+    print(f"{named}: {copy.origin}; see it: orch status {named}")

@@ -31,8 +31,8 @@ def rerun(
     cluster: ClusterName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a recorded experiment once more, as a run of its own, from the description that the run
-    keeps. With --job only some of its jobs, with what those before them have left."""
+    """Run a recorded experiment again, as a run of its own. It is made from the description that
+    the run keeps. With --job only some of its jobs, with what those before them have left."""
     from orchestrator.reproduction.rerun import rerun as rerun_whole
     from orchestrator.reproduction.rerun import rerun_some
 
@@ -54,7 +54,4 @@ def rerun(
     if as_json:
         print_run(made, records)
         return
-    print(
-        f"{made.name}: {len(records)} jobs; look at it: orch status {made.name}; compare: "
-        f"orch diff {found.name} {made.name}"
-    )
+    print(f"follow it: orch status {made.name}; compare: orch diff {found.name} {made.name}")

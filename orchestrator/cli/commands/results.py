@@ -47,8 +47,8 @@ def results(
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print or export every result of a run as tidy rows: job, axes, metric, value, n, spread; a
-    missing one with its reason."""
+    """Print or export every result of a run. Rows are tidy: job, axes, metric, value, n, spread; a
+    missing value has its reason."""
     # Late, because the shell imports this module for every TAB after the command's name.
     from orchestrator.scores.results import gather, write_table
 

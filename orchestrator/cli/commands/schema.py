@@ -28,9 +28,9 @@ def schema(
         ),
     ] = "experiment",
 ) -> None:
-    """Print the JSON schema of experiment files, or of cluster profiles, for editors: completion,
-    help and warnings; or that of a document of --json. The configs of all installed engines are in
-    the first."""
+    """Print the JSON schema of files, for editors and programs. That of experiment files has the
+    configs of all installed engines, and gives an editor completion, help and warnings. Others are
+    of cluster profiles and of the documents of --json."""
     # Late, because the shell imports this module for every TAB after the command's name.
     from engines.contract.words import near
 

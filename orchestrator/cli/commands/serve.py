@@ -26,8 +26,8 @@ def serve(
         ),
     ] = False,
 ) -> None:
-    """Serve the runs as a live page on this machine's loopback address, at a secret URL: jobs,
-    curves, results, logs, costs. Ctrl-C ends it; the runs go on."""
+    """Serve the runs as a live page for the browser. The page has jobs, curves, results, logs and
+    costs, at a secret URL on this machine's loopback address. Ctrl-C ends it; the runs go on."""
     # Late, because the shell imports this module for every TAB after the command's name.
     import orchestrator.serve.serving
 

@@ -33,7 +33,8 @@ def status(
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show every job: state with source and age, why it waits or died, progress, expected end."""
+    """Show every job: its state, progress, and why it waits or died. Every state has its source and
+    age; a job that runs has its expected end."""
     asked, began = kept.question(), time.time()
     found, jobs = find_target(run, job)
     wanted = named(found, jobs)

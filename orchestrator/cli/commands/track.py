@@ -10,7 +10,7 @@ from orchestrator.cli import completion
 from orchestrator.runs.lookup import find_run
 from orchestrator.views.busy.line import busy
 
-track = typer.Typer(help="What trackers have kept offline.", no_args_is_help=True)
+track = typer.Typer(help="Send what trackers have kept offline.", no_args_is_help=True)
 
 
 @track.command("sync")

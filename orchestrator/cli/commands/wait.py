@@ -33,14 +33,14 @@ def wait(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Wait until a run is over; the exit code says whether it went well. 0: every job completed or
-    was skipped by a gate. 1: one failed, was cancelled or waits for a person. 124: the time was up.
+    """Wait until a run is over; the exit code tells how it went. 0: every job completed or was
+    skipped by a gate. 1: one failed, was cancelled or waits for a person. 124: the time was up.
     130: after Ctrl-C, which leaves the jobs alone."""
     found, jobs = find_target(run, job)
     try:
         waited = wait_for(found, jobs, timeout, lambda line: print(line, file=sys.stderr))
     except KeyboardInterrupt:
-        print(f"the run goes on; look at it: orch status {found.name}", file=sys.stderr)
+        print(f"the run continues: orch status {found.name}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         # Late, as it imports rich.

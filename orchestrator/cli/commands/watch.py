@@ -12,8 +12,8 @@ from orchestrator.views.watch.follow import watch_run
 
 
 def watch(run: RunName = None) -> None:
-    """Watch a run full-screen: jobs, progress, logs; filter, cancel, retry. Without a terminal: a
-    line per change, as launch --watch."""
+    """Watch a run full-screen; filter, cancel and retry jobs there. Without a terminal it prints a
+    line per change, as launch --watch does."""
     found = find_run(run)
     if not (sys.stdout.isatty() and sys.stdin.isatty()):
         raise typer.Exit(watch_run(found))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import orchestrator.views.why
 from orchestrator.api.json_documents import why_document
 from orchestrator.cli.arguments import AsJson, JobOfRun, OfRun, OneJob
@@ -15,8 +17,8 @@ from orchestrator.views.logs import record_of
 def why(
     target: JobOfRun = None, job: OneJob = None, run: OfRun = None, as_json: AsJson = False
 ) -> None:
-    """Explain where a job stands: which source decided its state, what it waits for, what its gate
-    saw in which file, why it was skipped or died."""
+    """Explain why a job waits, was skipped or died. It names the source that decided the job's
+    state, what the job waits for, and what its gate saw in which file."""
     found, name = find_job(target, run, job)
     records, trouble = refresh(found)
     record = record_of(found, name, records)
@@ -38,4 +40,5 @@ def print_why(record: Record, lines: list[str]) -> None:
 
     console = Console()
     sign = SIGNS[record.state]
-    show(console, explained(lines, screen_of(console), sign.sign, sign.colour))
+    here = str(Path.cwd())
+    show(console, explained(lines, screen_of(console), sign.sign, sign.colour, here))

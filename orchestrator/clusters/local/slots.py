@@ -108,15 +108,17 @@ def held_by(machine: Machine, resources: Resources, entries: list[Entry]) -> str
         free = most - sum(one[kind] for one in held)
         if asked[kind] <= free:
             continue
-        # One of what is counted in the plural: 1 CPU, 1 GB of memory.
-        word = kind.removesuffix("s") if asked[kind] == 1 else kind
-        lacking.append(f"{asked[kind]} {word}, {max(0, free)} free")
+        one_of = kind.removesuffix("s").removeprefix("GB of ")
+        # What tells most comes first: a narrow table cuts the end.
+        lacking.append(
+            f"no {one_of} free" if free <= 0 else f"needs {asked[kind]} {kind}, {free} free"
+        )
         for one, own in zip(entries, held, strict=True):
             if own[kind]:
                 holders[one.get("name") or f"process {one['pid']}"] = None
     names = list(holders)
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"Resources: {'; '.join(lacking)}: held by {', '.join(names[:SHOWN])}{more}"
+    return f"Resources: {'; '.join(lacking)}; used by {', '.join(names[:SHOWN])}{more}"
 
 
 def entry(pid: int, resources: Resources, gpus: list[str], name: str) -> Entry:

@@ -206,7 +206,7 @@ def reason(stands: Taken, need: float) -> str:
     head = f"budget: {stands}, and it may take {need:.3g}"
     if need > stands.most - stands.spent + SLACK:
         return f"{head}: raise it (budget: {{gpu_hours: ...}}) and launch again"
-    return f"{head}: it is submitted when others have taken less than they may"
+    return f"{head}: it is submitted once other jobs have used less than their maximum"
 
 
 def said_at_launch(plan: Plan, profile: Profile) -> str:
@@ -224,7 +224,7 @@ def said_at_launch(plan: Plan, profile: Profile) -> str:
     if largest > most:
         return f"{text}, and one of its jobs alone may take {largest:.6g}: it will not be submitted"
     if plan.gpu_hours > most:
-        return f"{text}: what does not fit waits until others have taken less than they may"
+        return f"{text}: what does not fit waits until other jobs have used less than their maximum"
     return text
 
 

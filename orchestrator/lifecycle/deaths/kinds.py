@@ -56,7 +56,7 @@ ADVICE = {
         " in the container"
     ),
     Kind.GPU_MEMORY: (
-        "smaller micro-batches, shorter sequences or more GPUs; the same again dies again"
+        "smaller micro-batches, shorter sequences or more GPUs; unchanged, it fails again"
     ),
     Kind.CACHE_BLOCKS: (
         "raise gpu_memory_utilization, shorten max_model_len, or see who else is on the GPU"
@@ -81,7 +81,7 @@ ADVICE = {
     Kind.CONTAINER: (
         "see that the image, its mounts and the runtime are there on the node, then orch retry"
     ),
-    Kind.NOT_A_NUMBER: "lower the learning rate or clip gradients; the same again dies again",
+    Kind.NOT_A_NUMBER: "lower the learning rate or clip gradients; unchanged, it fails again",
     Kind.PACKAGE: (
         "install it in the environment of the jobs (the profile's setup and python), then"
         " orch retry --job"
@@ -103,7 +103,7 @@ ADVICE = {
         " orch retry --job"
     ),
     Kind.CRASH: "orch retry leaves this node out; if it comes back, it is the program",
-    Kind.CODE: "fix it, then orch retry --job; the same again dies again",
+    Kind.CODE: "fix it, then orch retry --job; unchanged, it fails again",
     Kind.CANCELLED: "orch retry starts it again",
     Kind.UNKNOWN: "read the log: orch logs",
 }

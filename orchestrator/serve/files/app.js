@@ -182,6 +182,11 @@ export const countsOf = counts;
 
 let drawnPart = null;
 
+// A part that shows no heading of its own has one for who moves by headings.
+function headed(made, name) {
+  return made.some((one) => one.tagName === "H1") ? made : [h("h1", { class: "hidden" }, name), ...made];
+}
+
 // Draw the part again; what has the focus keeps it.
 export function show() {
   if (!state.run || !state.rows.size && !state.number) return;
@@ -192,7 +197,8 @@ export function show() {
   const name = part();
   const made = PARTS[name].make({ fresh: drawnPart !== name, width: main.clientWidth - 40 });
   // A part that keeps its own elements up to date (a field in which somebody types) makes none.
-  if (made) main.replaceChildren(...made);
+  if (made) main.replaceChildren(...headed(made, PARTS[name].name));
+  document.title = `${PARTS[name].name} · ${state.run}`;
   if (drawnPart !== null && drawnPart !== name) scrollTo(0, 0);
   drawnPart = name;
   if (inside && focused && !main.contains(document.activeElement)) {
@@ -276,6 +282,11 @@ async function begin() {
   document.addEventListener("visibilitychange", () => { if (!document.hidden) poll(); });
   addEventListener("hashchange", changed);
   $("runs").addEventListener("click", runsDialog);
+  // What stands behind # says what is shown, so the way past the bar is no address.
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    $("main").focus();
+  });
   let resizing = 0;
   addEventListener("resize", () => {
     clearTimeout(resizing);

@@ -91,8 +91,10 @@ export function groupBy(list, key) {
   return found;
 }
 
-// The table that all parts use: columns are {key, name, kind, value(row), cell(row)}; kind "r": numbers.
-export function table(columns, rows, { sort, onsort, onopen, keyOf, chosen, groups, label }) {
+// The table that all parts use: columns are {key, name, kind, value(row), cell(row), opens}; kind
+// "r": numbers. A row that opens something is a stop for keys; for a screen reader, which says of a
+// row nothing that can be done with it, the cell of the column that opens is a link there.
+export function table(columns, rows, { sort, onsort, onopen, linkOf, keyOf, chosen, groups, label }) {
   const head = columns.map((one) => {
     const state = sort && sort.key === one.key ? (sort.falls ? "descending" : "ascending") : "none";
     const text = one.name || "state";
@@ -110,8 +112,12 @@ export function table(columns, rows, { sort, onsort, onopen, keyOf, chosen, grou
     }
     const key = keyOf ? keyOf(row) : String(place);
     const open = onopen ? () => onopen(row) : null;
-    const cells = columns.map((one) => h("td", { class: one.kind }, one.cell ? one.cell(row) : shownCell(one, row, written.get(one))));
-    body.push(h("tr", { class: key === chosen ? "chosen" : null, "data-key": `row-${key}`, tabindex: open ? (body.length ? -1 : 0) : null, onclick: open }, cells));
+    const cells = columns.map((one) => {
+      const inner = one.cell ? one.cell(row) : shownCell(one, row, written.get(one));
+      const opens = one.opens && linkOf ? linkOf(row) : null;
+      return h("td", { class: one.kind }, opens ? h("a", { class: "opens", href: opens.href, "aria-label": opens.label, tabindex: -1 }, inner) : inner);
+    });
+    body.push(h("tr", { class: key === chosen ? "chosen" : null, "data-key": `row-${key}`, tabindex: open ? (place ? -1 : 0) : null, onclick: open }, cells));
   });
   return h("div", { class: "table" }, h("table", { "aria-label": label }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
 }

@@ -7,6 +7,8 @@ import { act, ask, Refused } from "./server.js";
 function openDialog(...children) {
   const dialog = $("dialog");
   dialog.replaceChildren(...children);
+  const head = dialog.querySelector("h2");
+  if (head) head.id = "asks";
   if (!dialog.open) dialog.showModal();
   return dialog;
 }
@@ -81,7 +83,7 @@ function decide(job) {
 }
 
 async function carryOut(action, values) {
-  openDialog(h("p", {}, "working…"));
+  openDialog(h("h2", {}, "working…"));
   let lines;
   let failed = false;
   try {

@@ -70,6 +70,9 @@ function merged(group) {
   return [{ ...group, ...both, thin: false, died: !whole.length }, ...beyond.map((points) => alone(points, !whole.length)), ...dead.map((line) => alone(line.points, true))];
 }
 
+// Pixels from which two panels stand side by side, by .panels of the style.
+export const TWO_PANELS = 870;
+
 // groups: [{label, colour, dash, lines: [{points}]}]; one panel of one metric.
 export function curves(groups, { name, detail, width, apart = false }) {
   const drawn = groups.flatMap((group) => {
@@ -152,7 +155,7 @@ export function tip(event, lines = []) {
 }
 
 export function key(groups) {
-  return h("ul", { class: "key" }, groups.map((one) => h("li", {}, h("svg:svg", { viewBox: "0 0 22 8", "aria-hidden": "true" }, h("svg:path", { class: `line k${one.colour} d${one.dash}`, d: "M1 4H21" })), one.label)));
+  return h("ul", { class: "key", "aria-label": "What the lines mean" }, groups.map((one) => h("li", {}, h("svg:svg", { viewBox: "0 0 22 8", "aria-hidden": "true" }, h("svg:path", { class: `line k${one.colour} d${one.dash}`, d: "M1 4H21" })), one.label)));
 }
 
 // How lines of a panel are to be read.
@@ -210,7 +213,7 @@ export function grouped(list, rows, look) {
     if (!row) continue;
     const label = look.own ? look.label(row, inStage) : curve.label;
     if (!groups.has(label)) {
-      let [colour, dash] = [look.main && row.axes[look.main] === undefined ? "n" : curve.colour, curve.line];
+      let [colour, dash] = [curve.colour ?? "n", curve.line];
       if (look.own) {
         const rest = look.axes.filter((axis) => axis !== look.main && inStage.get(axis)?.size > 1).map((axis) => row.axes[axis]).join("/");
         if (!others.has(rest)) others.set(rest, others.size);

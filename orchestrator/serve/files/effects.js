@@ -2,7 +2,7 @@
 // settings alone that every value of the axis has, so that missing jobs do not shift it.
 
 import { compare, groupBy, h, number, words } from "./basic.js";
-import { axisLabels, range, shownValue, ticks, tip } from "./draw.js";
+import { axisLabels, range, shownValue, ticks, tip, TWO_PANELS } from "./draw.js";
 
 const LINE = 24, MOST_VALUES = 12, MOST_AXES = 6, LETTERS = 14;
 
@@ -14,7 +14,8 @@ export function effects(rows, valueOf, metric, look, width, open) {
   }).slice(0, MOST_AXES);
   if (!axes.length) return null;
   const [low, high] = range(done.map(valueOf));
-  const wide = width > 760 && axes.length > 1 ? (width - 35) / 2 : width;
+  // As wide as its place in the grid of panels, or its words would be scaled with it.
+  const wide = width > TWO_PANELS ? (width - 35) / 2 : width;
   return h("section", {},
     h("h2", {}, "What each axis changes", h("small", {}, `${words(metric)} of ${rows[0].stage}: a dot is a job, a bar the mean over the settings that all values share`)),
     h("div", { class: "panels" }, axes.map((axis) => panel(axis, done, valueOf, { low, high, look, width: wide, open }))));

@@ -2,7 +2,7 @@
 // table is drawn anew.
 
 import { $, clock, column, groupBy, h, nextSort, number, plural, sorted, table, words } from "./basic.js";
-import { go, hash, kindOf, now, openJob, rows, signOf, state } from "./app.js";
+import { go, hash, kindOf, link, now, openJob, rows, signOf, state } from "./app.js";
 import { looks, shownValue } from "./draw.js";
 import { effects } from "./effects.js";
 
@@ -80,7 +80,8 @@ function valueOf(row, name) {
 }
 
 function metricsOf(row) {
-  return Object.keys(row.metrics).length ? row.metrics : (state.data.overview?.metrics?.[row.job] ?? {});
+  // The overview has the results of finished jobs too, and of many jobs a part.
+  return { ...state.data.overview?.metrics?.[row.job], ...row.metrics };
 }
 
 export function elapsedOf(row) {
@@ -112,7 +113,7 @@ function content() {
       label: "Jobs", sort, keyOf: (line) => line.row.job, chosen: wanted.get("job"),
       groups: narrow ? (line) => line.row.stage : null,
       onsort: (key) => { const next = nextSort(sort, key); go({ sort: next ? `${next.falls ? "-" : ""}${next.key}` : null }, false); },
-      onopen: (line) => openJob(line.row.job),
+      onopen: (line) => openJob(line.row.job), linkOf: (line) => ({ href: link({ job: line.row.job }), label: line.members.length > 1 ? `${line.row.job} and ${line.members.length - 1} more` : line.row.job }),
     }),
     inOrder.length > visible.length ? h("button", { class: "more", "data-key": "more", onclick: () => { all = true; refresh(); } }, `show all ${inOrder.length.toLocaleString("en")} rows`) : null,
     ...axesOf(chosen),
@@ -165,14 +166,14 @@ function columnsOf(lines, narrow) {
   if (narrow) {
     return [
       { key: "state", name: "", value: (line) => line.row.state, cell: stateCell },
-      { key: "job", name: "job", kind: "job", value: (line) => line.row.job, cell: (line) => [look.main in line.row.axes ? swatch(line, look.main) : null, varying.filter((axis) => axis in line.row.axes).map((axis) => `${axis} ${shownValue(line.row.axes[axis])}`).join(", ") || line.row.stage, line.members.length > 1 ? ` ×\u00a0${line.members.length}` : null] },
+      { key: "job", name: "job", kind: "job", opens: true, value: (line) => line.row.job, cell: (line) => [look.main in line.row.axes ? swatch(line, look.main) : null, varying.filter((axis) => axis in line.row.axes).map((axis) => `${axis} ${shownValue(line.row.axes[axis])}`).join(", ") || line.row.stage, line.members.length > 1 ? ` ×\u00a0${line.members.length}` : null] },
       ...metricColumns,
       { key: "time", name: "time", kind: "r", value: (line) => elapsedOf(line.row), cell: (line) => clock(elapsedOf(line.row)) },
     ];
   }
   return [
     { key: "state", name: "state", value: (line) => signOf(line.row.state).word, cell: stateCell },
-    { key: "stage", name: "stage", value: (line) => line.row.stage },
+    { key: "stage", name: "stage", opens: true, value: (line) => line.row.stage },
     ...varying.map((axis) => ({ key: axis, name: axis, value: (line) => line.row.axes[axis], cell: (line) => (axis in line.row.axes ? [swatch(line, axis), shownValue(line.row.axes[axis])] : "") })),
     folds ? { key: "jobs", name: "jobs", kind: "r", value: (line) => line.members.length } : null,
     ...metricColumns,

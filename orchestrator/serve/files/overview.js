@@ -2,7 +2,7 @@
 
 import { ago, clock, groupBy, h, moment, plural, table, words } from "./basic.js";
 import { countsOf, kindOf, link, now, openJob, rows, signOf, state } from "./app.js";
-import { curves, grouped, key, looks, reading, timeline } from "./draw.js";
+import { curves, grouped, key, looks, reading, timeline, TWO_PANELS } from "./draw.js";
 import { askOrErrors, ofRun } from "./server.js";
 import { actionButtons, overrideButton } from "./dialogs.js";
 
@@ -112,7 +112,7 @@ function stages(all, known) {
     const states = groupBy(own, (row) => row.state);
     const order = Object.keys(state.about.signs).filter((name) => states.has(name));
     const after = [one.after.length > 4 ? `after ${one.after.length} stages` : one.after.length ? `after ${one.after.join(", ")}` : "", one.gates.length ? `if ${one.gates.join(" and ")} allow${one.gates.length > 1 ? "" : "s"} it` : ""].filter(Boolean).join("; ");
-    return h("div", { class: "row" },
+    return h("div", { class: "row", role: "listitem" },
       h("a", { class: "name", href: link({ part: "jobs", stage: one.stage, q: null, state: null }), "data-key": `stage-${one.stage}` }, one.stage),
       h("span", { class: "of soft" }, one.of),
       h("span", { class: "part", "aria-hidden": "true" }, order.map((name) => {
@@ -123,7 +123,7 @@ function stages(all, known) {
       h("span", {}, order.map((name, place) => h("span", { class: `t-${kindOf(name)}` }, `${place ? " " : ""}${signOf(name).sign} ${states.get(name).length.toLocaleString("en")} ${signOf(name).word}`))),
       h("span", { class: "after", title: after }, after));
   });
-  return [h("h2", {}, "Stages", h("small", {}, `${list.length}, in the order of the plan`)), h("div", { class: "stages" }, lines)];
+  return [h("h2", {}, "Stages", h("small", {}, `${list.length}, in the order of the plan`)), h("div", { class: "stages", role: "list", "aria-label": "Stages" }, lines)];
 }
 
 // Earlier starts of jobs that were started several times; the status knows the newest one.
@@ -143,7 +143,7 @@ function someCurves(width) {
   if (!list.length) return [];
   const all = rows();
   const look = looks(all, null, state.data.overview?.colours);
-  const wide = width > 760 ? (width - 35) / 2 : width;
+  const wide = width > TWO_PANELS ? (width - 35) / 2 : width;
   const panels = [...groupBy(list, (one) => `${one.stage}\n${one.metric}`)];
   // Of each stage the first metric, before the second ones.
   const seen = new Set();
@@ -165,9 +165,11 @@ function someCurves(width) {
 function keyOf(look, groups) {
   if (look.values.size < 2 || look.values.size > MOST_NAMED) return null;
   const named = [...look.values].map(([value, colour]) => ({ label: `${look.main} ${value}`, colour, dash: 0 }));
+  const without = `without ${look.main}`;
+  if (groups.some((one) => one.label.split(", ").includes(without))) named.push({ label: without, colour: "n", dash: 0 });
   const kinds = new Map();
   for (const one of groups) {
-    const rest = one.label.split(", ").filter((part) => !part.startsWith(`${look.main} `)).join(", ");
+    const rest = one.label.split(", ").filter((part) => !part.startsWith(`${look.main} `) && part !== without).join(", ");
     if (!rest) continue;
     if (kinds.has(one.dash) && kinds.get(one.dash) !== rest) return null;
     kinds.set(one.dash, rest);
@@ -179,10 +181,10 @@ function gates() {
   const list = state.data.gates?.gates ?? [];
   if (!list.length) return [];
   const columns = [
-    { key: "gate", name: "gate of", value: (one) => one.gate },
+    { key: "gate", name: "gate of", kind: "job", value: (one) => one.gate },
     { key: "decision", name: "decision", value: (one) => one.decision, },
     { key: "time", name: "decided", kind: "wide", value: (one) => one.time, cell: (one) => ago(now() - one.time) },
-    { key: "text", name: "why", kind: "long", value: (one) => one.text, cell: (one) => [one.text, one.decision === "open" || one.decision === "skip" ? h("p", { class: "below" }, overrideButton(one.gate)) : null] },
+    { key: "text", name: "why", kind: "long", value: (one) => one.text, cell: (one) => [one.text, state.about.actions && (one.decision === "open" || one.decision === "skip") ? h("p", { class: "below" }, overrideButton(one.gate)) : null] },
   ];
   const open = [...list].sort((a, b) => (b.decision === "open") - (a.decision === "open"));
   return [h("h2", {}, "Gates", list.length > MOST_GATES ? h("small", {}, `${MOST_GATES} of ${list.length}`) : null), table(columns, open.slice(0, MOST_GATES), { label: "Gates" })];

@@ -9,6 +9,7 @@ import { actionButtons, overrideButton } from "./dialogs.js";
 
 const LOG_BYTES = 32768;
 const LOG_LETTERS = 400000;
+const WHOLE = matchMedia("(max-width: 36rem)");
 let job = null;
 let before = null; // what had the focus
 let log = null; // {next, attempt, decoder, element, follows}
@@ -22,11 +23,21 @@ export async function showPanel(name) {
   log = null;
   const panel = $("panel");
   panel.hidden = false;
+  panel.setAttribute("aria-label", `Job ${name}`);
+  cover(true);
   panel.scrollTop = 0;
   panel.replaceChildren(h("p", { class: "soft" }, "asking…"));
   await draw();
   panel.querySelector(".close")?.focus({ preventScroll: true });
 }
+
+// Where the panel has the whole screen, what lies behind it is not there for keys and readers.
+function cover(there) {
+  const whole = there && WHOLE.matches;
+  for (const one of document.querySelectorAll("header, main, .skip")) one.inert = whole;
+}
+
+WHOLE.addEventListener("change", () => cover(job !== null));
 
 export function closePanel() {
   if (job === null) return;
@@ -34,6 +45,7 @@ export function closePanel() {
   job = null;
   log = null;
   $("panel").hidden = true;
+  cover(false);
   $("panel").replaceChildren();
   const keys = [before, `row-${name}`].filter(Boolean);
   for (const key of keys) {
@@ -191,7 +203,7 @@ function plain(text) {
 function commands(row) {
   const name = quoted(`${state.run}:${row.job}`);
   const found = [`orch why ${name}`];
-  if (row.attempt) found.push(`orch logs ${name} -f`);
+  if (row.started) found.push(`orch logs ${name} -f`);
   if (kindOf(row.state) === "fail" || row.state === "CANCELLED") found.push(`orch retry ${quoted(state.run)} --job ${quoted(row.job)}`);
   if (["RUNNING", "PENDING", "WAITING"].includes(row.state)) found.push(`orch cancel ${quoted(state.run)} --job ${quoted(row.job)}`);
   return found;

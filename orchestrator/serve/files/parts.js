@@ -1,8 +1,8 @@
 // Curves, results, report and costs.
 
 import { $, groupBy, h, nextSort, number, plural, sorted, table, words } from "./basic.js";
-import { go, hash, openJob, rows, state } from "./app.js";
-import { curves, grouped, key, looks, reading, shownValue } from "./draw.js";
+import { go, hash, link, openJob, rows, state } from "./app.js";
+import { curves, grouped, key, looks, reading, shownValue, TWO_PANELS } from "./draw.js";
 import { address, ofRun } from "./server.js";
 
 const SHOWN = 200;
@@ -19,7 +19,7 @@ export function curvesPart({ width }) {
   const stages = [...new Set(list.map((one) => one.stage))];
   const stage = stages.includes(wanted.get("stage")) ? wanted.get("stage") : "";
   const chosen = list.filter((one) => !stage || one.stage === stage);
-  const wide = width > 900 ? (width - 36) / 2 : width;
+  const wide = width > TWO_PANELS ? (width - 35) / 2 : width;
   const tools = h("div", { class: "tools" },
     select("curve-stage", "Stage", [["", "every stage"], ...stages.map((one) => [one, one])], stage, (value) => go({ stage: value }, false)),
     look.axes.length > 1 ? select("curve-by", "Colour", look.axes.map((one) => [one, `colour: ${one}`]), look.main, (value) => go({ by: value }, false)) : null,
@@ -78,7 +78,7 @@ function resultsContent(known, list) {
   const has = (name) => chosen.some((row) => row[name] !== null && row[name] !== undefined && row[name] !== "");
   const varies = (name) => new Set(chosen.map((row) => JSON.stringify(row[name]))).size > 1 || chosen.length === 1;
   const columns = [
-    { key: "stage", name: "stage", value: (row) => row.stage },
+    { key: "stage", name: "stage", opens: true, value: (row) => row.stage },
     ...axes.filter((one) => has(one) && varies(one)).map((one) => ({ key: one, name: one, value: (row) => row[one], cell: (row) => (row[one] === null || row[one] === undefined ? "" : shownValue(row[one])) })),
     { key: "metric", name: "metric", value: (row) => words(row.metric) },
     ...["value", "n", "low", "high", "spread"].filter(has).map((one) => ({ key: one, name: one, kind: "r", value: (row) => row[one] })),
@@ -92,7 +92,7 @@ function resultsContent(known, list) {
   return [
     h("p", { class: "count", role: "status" }, `${plural(chosen.length, "result")}${chosen.length < list.length ? ` of ${list.length.toLocaleString("en")}` : ""}${missing}`),
     ...known.problems.map((line) => h("p", { class: "trouble" }, line)),
-    table(columns, visible, { label: "Results", sort, onsort: (one) => { const next = nextSort(sort, one); go({ rsort: next ? `${next.falls ? "-" : ""}${next.key}` : null }, false); }, onopen: (row) => openJob(row.job) }),
+    table(columns, visible, { label: "Results", sort, onsort: (one) => { const next = nextSort(sort, one); go({ rsort: next ? `${next.falls ? "-" : ""}${next.key}` : null }, false); }, onopen: (row) => openJob(row.job), linkOf: (row) => ({ href: link({ job: row.job }), label: row.job }) }),
     inOrder.length > visible.length ? h("button", { class: "more", "data-key": "more", onclick: () => { allResults = true; $("results-table").replaceChildren(...resultsContent(known, list)); } }, `show all ${inOrder.length.toLocaleString("en")} rows`) : null,
   ].filter(Boolean);
 }

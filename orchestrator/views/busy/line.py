@@ -51,6 +51,7 @@ class Line:
 
     def __init__(self, progress: Progress, words: str) -> None:
         self.progress = progress
+        self.whole = words
         self.words = words
         self.total: int | None = None
         self.begun = time.monotonic()
@@ -64,12 +65,17 @@ class Line:
         """Show how much is done, and of what."""
         if (self.words, self.total) != (amount.words, amount.total):
             # The next kind of work has a speed of its own, from which the rest is estimated.
-            self.progress.remove_task(self.task)
-            self.words, self.total = amount.words, amount.total
-            self.task = self.progress.add_task(
-                self.words, total=self.total, numbers=numbers(amount), begun=self.begun
-            )
+            self.begin(amount.words, amount.total, numbers(amount))
         self.progress.update(self.task, completed=amount.done, numbers=numbers(amount))
+        if amount.done >= amount.total:
+            # What comes next may not be counted: a full bar would say that it is this one still.
+            self.begin(self.whole, None, "")
+
+    def begin(self, words: str, total: int | None, shown: str) -> None:
+        """Show another kind of work."""
+        self.progress.remove_task(self.task)
+        self.words, self.total = words, total
+        self.task = self.progress.add_task(words, total=total, numbers=shown, begun=self.begun)
 
 
 def numbers(amount: Amount) -> str:

@@ -23,6 +23,8 @@ from orchestrator.views.costs.usage import Used, ask_sacct, used, with_accountin
 from orchestrator.views.tables.columns import Column, Kind
 from orchestrator.views.tables.drawing import Screen, drawn_lines, sentence
 
+SMALL_HOURS = 5.0
+"""A run that asks for less is told of in minutes, as on the live page (costsPart)."""
 COST_HEAD = ["stage", "jobs", "starts", "asked", "used", "wasted"]
 USE_HEAD = ["stage", "CPUs busy", "memory, GB", "GPUs busy", "minutes"]
 
@@ -73,33 +75,29 @@ def money_text(profile: Profile, whole: Cost) -> str:
 
 def cost_rows(found: Spent) -> tuple[str, list[list[str]]]:
     """The unit, and a row of COST_HEAD per group, the sum last. GPU-hours where any job asks for
-    GPUs, else CPU-hours."""
+    GPUs, else CPU-hours; of a small run minutes, as its hours would be 0.00."""
     kind = "gpu" if found.sum.gpu_hours_asked or found.sum.gpu_hours_used else "cpu"
+    is_small = getattr(found.sum, f"{kind}_hours_asked") < SMALL_HOURS
     body = []
     for part in found.parts:
         words = [part.stage]
         for axis, value in part.axes.items():
             words.append(f"{axis}={value}")
-        body.append(cost_row(part, ", ".join(words), kind))
-    body.append(cost_row(found.sum, "all", kind))
-    return f"{kind.upper()}-hours", body
+        body.append(cost_row(part, ", ".join(words), kind, is_small))
+    body.append(cost_row(found.sum, "all", kind, is_small))
+    return f"{kind.upper()}-{'minutes' if is_small else 'hours'}", body
 
 
-def cost_row(part: Cost, name: str, kind: str) -> list[str]:
-    """The cells of one group: hours of ``gpu`` or ``cpu``."""
+def cost_row(part: Cost, name: str, kind: str, is_small: bool) -> list[str]:
+    """The cells of one group: hours or minutes of ``gpu`` or ``cpu``."""
     asked, used, wasted = (
         getattr(part, f"{kind}_hours_{word}") for word in ("asked", "used", "wasted")
     )
     # Starts whose end is unknown count as no time, so the sums are a lower bound.
     at_least = "≥ " if part.unknown else ""
-    return [
-        name,
-        str(part.jobs),
-        str(part.starts),
-        f"{asked:.2f}",
-        f"{at_least}{used:.2f}",
-        f"{at_least}{wasted:.2f}",
-    ]
+    texts = [f"{hours * 60:.1f}" if is_small else f"{hours:.2f}" for hours in (asked, used, wasted)]
+    counts = [name, str(part.jobs), str(part.starts)]
+    return [*counts, texts[0], f"{at_least}{texts[1]}", f"{at_least}{texts[2]}"]
 
 
 def use_rows(found: Spent) -> list[list[str]]:

@@ -210,7 +210,7 @@ def advice_line(records: Sequence[Record], screen: Screen) -> Iterator[Text]:
     failed = [one for one in records if one.state in FAILED and one.state is not JobState.CANCELLED]
     if failed:
         why = f"what to do: orch why {shlex.quote(failed[0].name)}"
-        again = "again: orch retry"
+        again = "run again: orch retry"
         together = f"{why}    {again}"
         fits = screen.width is None or cell_len(together) <= screen.width
         yield Text()

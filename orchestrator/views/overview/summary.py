@@ -28,6 +28,7 @@ from orchestrator.views.overview.signs import counts_text
 from orchestrator.views.overview.stages import by_stage, stage_columns
 from orchestrator.views.status import clock, elapsed, gpu_hours_so_far, stalled_jobs, waits_its_turn
 from orchestrator.views.tables.drawing import Screen, drawn_lines, sentence
+from orchestrator.views.tables.folding import counted
 
 WHOLE_JOBS = 100
 """A run of more jobs has a line for each stage, whatever the screen; and no file is read for each
@@ -140,6 +141,6 @@ def known_of(run: Run, records: Sequence[Record], screen: Screen) -> Iterator[Te
         reasons.setdefault(one.reason, []).append(one)
     for reason, replaced in reasons.items():
         more = len(replaced) - 1
-        also = f" (and {more} jobs that follow)" if more else ""
+        also = f" (and {counted(more, 'job')} after it)" if more else ""
         told = f"{replaced[0].by} replaces {replaced[0].job}{also}: {reason}"
         yield from sentence(told, screen)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from engines.shared.reporting.look import DASHES, Look, limits, tick_step, tick_text, ticks
+from engines.shared.reporting.look import DASHES, NEUTRAL, Look, limits, tick_step, tick_text, ticks
 from orchestrator.views.page.svg import Plot, svg, text
 
 WIDTH = 380
@@ -77,8 +77,8 @@ def plot(curves: Sequence[Curve], name: str) -> str:
     looks = {curve.label: curve.look for curve in curves}
     for label, members in by_label.items():
         body += together(area, members, looks[label])
-    # One alone needs no name: the caption says it.
-    if len(by_label) == 1:
+    # One alone needs no name, as the caption says it, but for why it has none of the colours.
+    if len(by_label) == 1 and shown[0].look.colour != NEUTRAL:
         return svg(WIDTH, area.bottom + NAME_LINE + KEY_GAP, body, name)
     entries, bottom = key({label: looks[label] for label in by_label})
     return svg(WIDTH, bottom + KEY_GAP, [*body, *entries], name)

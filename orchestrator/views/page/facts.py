@@ -15,9 +15,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from engines.contract.progress import read_progress
-from engines.shared.reporting.look import Look, colour_axis, looks_of
+from engines.shared.reporting.look import NEUTRAL, Look, colour_axis, looks_of
 from jobs.ranking import Setting, without_seed
-from jobs.stages import job_name, literal
+from jobs.stages import Point, job_name, literal
 from orchestrator.lifecycle.decided.ranking import (
     higher_is_better,
     metrics_of,
@@ -183,7 +183,7 @@ def read_curves(run: Run, records: Sequence[Record]) -> dict[tuple[str, str], li
     for record in records:
         if record.attempt or record.reused:
             started.setdefault(record.stage, []).append(record)
-    looks = looks_by_setting(run)
+    looks, axis = looks_by_setting(run), colours_of_axis(run).axis
     curves: dict[tuple[str, str], list[Curve]] = {}
     for stage, members in started.items():
         varying = varying_axes(run, stage)
@@ -192,13 +192,22 @@ def read_curves(run: Run, records: Sequence[Record]) -> dict[tuple[str, str], li
         for record in members[::every]:
             axes = without_seed(axes_with_followed(run, record))
             words = [f"{axis}={literal(axes[axis])}" for axis in varying if axis in axes]
+            look = look_of(looks, axes, axis)
+            if look.colour == NEUTRAL:
+                words.append(f"without {axis}")
             label = ", ".join(words) or stage
-            look = looks.get(job_name("", axes), Look(0))
             for metric, points in job_curves(run, record):
                 died = record.state in FAILED
                 curve = Curve(label=label, points=points, look=look, died=died)
                 curves.setdefault((stage, metric), []).append(curve)
     return curves
+
+
+def look_of(looks: Mapping[str, Look], axes: Point, axis: str) -> Look:
+    """How a job of these axes is drawn; one without the axis that has the colours has none of
+    them."""
+    look = looks.get(job_name("", axes), Look(0))
+    return Look(NEUTRAL, look.line) if axis and axis not in axes else look
 
 
 def varying_axes(run: Run, stage: str) -> list[str]:

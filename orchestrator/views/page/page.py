@@ -249,17 +249,29 @@ def sweep_section(facts: Facts) -> str:
 
 
 def gate_section(facts: Facts) -> str:
-    """What the gates decided, and on what."""
+    """What the gates decided and which best jobs are followed, and on what."""
     if not facts.gates:
         return ""
+    choices = sum(one["stage"] in facts.run.plan.choices for one in facts.gates)
+    kinds = (("Gates", len(facts.gates) - choices), ("Choices", choices))
+    title = " and ".join(name for name, count in kinds if count).capitalize()
+    # What is decided alike for the same reason is said once.
+    alike: dict[tuple[str, str], list[str]] = {}
+    for one in facts.gates:
+        alike.setdefault((one["decision"], one["text"]), []).append(one["stage"])
     # Where each job has gates of its own there are thousands; `orch why` tells of one.
-    shown = facts.gates[:DECISIONS_LISTED]
-    body = [[one["stage"], one["decision"], one["text"]] for one in shown]
-    more = Counter(one["decision"] for one in facts.gates[DECISIONS_LISTED:])
+    lines = list(alike.items())
+    body = [
+        [f"{of[0]} and {len(of) - 1} more" if len(of) > 1 else of[0], decision, words]
+        for (decision, words), of in lines[:DECISIONS_LISTED]
+    ]
+    more: Counter[str] = Counter()
+    for (decision, _), of in lines[DECISIONS_LISTED:]:
+        more[decision] += len(of)
     told = ", ".join(f"{count} {decision}" for decision, count in more.items())
     rest = f'<p class="read">and {more.total()} more: {escape(told)}</p>' if more else ""
     table = of_words(html_table(["stage", "decision", "why"], body))
-    return f"<h2>Gates</h2>{table}{rest}"
+    return f"<h2>{title}</h2>{table}{rest}"
 
 
 def cost_section(facts: Facts) -> str:

@@ -35,10 +35,16 @@ PAGE_STYLE = (
     ".cells .text{white-space:normal;min-width:min(26rem,40vw);overflow-wrap:anywhere}"
     ".cells table{width:auto}.cells td,.cells th{padding-right:1.1rem}\n"
     ".settings td,.settings th{text-align:right}.settings td:last-child{text-align:left}\n"
-    ".key span{margin-right:1.2rem;white-space:nowrap;display:inline-block}\n"
+    # The colours of states stand out too little where they are faint.
+    ".key.read{opacity:1}.key span{margin-right:1.2rem;white-space:nowrap;display:inline-block}\n"
     "footer{margin-top:3rem;font-size:.85rem;opacity:.8;overflow-wrap:anywhere}\n"
     ".on-narrow{display:none}"
     + NARROW
     + "{.on-wide{display:none}.on-narrow{display:block}.on-narrow svg{max-width:100%;height:auto}"
-    ".cells .text{white-space:nowrap}.left td:first-child{overflow-wrap:anywhere}}\n"
+    ".cells .text{white-space:nowrap}"
+    ".left td:first-child{overflow-wrap:anywhere;min-width:6.5rem}"
+    ".left td:nth-child(2){white-space:normal;overflow-wrap:anywhere;min-width:8.5rem}}\n"
+    # On paper nothing is moved sideways.
+    "@media print{.cells .text{white-space:normal;min-width:0}.later{display:none}"
+    ".cells td,.cells th{padding-right:.5rem}}\n"
 )

@@ -163,7 +163,8 @@ def area_of(settings: Sequence[Setting]) -> Plot:
         left=LEFT_MARGIN,
         right=WIDTH - RIGHT_MARGIN,
         top=TOP_MARGIN,
-        bottom=PLOT_BOTTOM,
+        # The ring around a value at the bottom stands above the words of the axis.
+        bottom=PLOT_BOTTOM - RING,
         x_range=(-share, 1.0 + share),
         y_range=limits(value for one in settings for value in one.values),
     )
@@ -213,10 +214,10 @@ def value_axis(area: Plot, scale: Scale, name: str) -> list[str]:
     """The values below the plot, and the name of their axis."""
     words = f"{name}, logarithmic" if scale.is_log else name
     middle = (area.left + area.right) / 2
-    drawn = [text(middle, area.bottom + NAME_LINE, words, "small", "middle")]
+    drawn = [text(middle, PLOT_BOTTOM + NAME_LINE, words, "small", "middle")]
     width = area.width(1.0)
     for place, value in scale.marks(width):
-        drawn.append(text(area.x(place), area.bottom + STEPS_LINE, value, "small", "middle"))
+        drawn.append(text(area.x(place), PLOT_BOTTOM + STEPS_LINE, value, "small", "middle"))
     return drawn
 
 

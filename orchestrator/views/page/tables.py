@@ -27,7 +27,7 @@ def columns_table(columns: Sequence[Column]) -> str:
     fitted = with_said_once(in_order(columns))
     if not fitted.columns:
         return ""
-    heads = "".join(f"<th{kind_of(one)}>{escape(one.name)}</th>" for one in fitted.columns)
+    heads = "".join(head(one) for one in fitted.columns)
     rows = max(len(one.cells) for one in fitted.columns)
     body = "".join(row(fitted.columns, number) for number in range(rows))
     said = f'<p class="read">all: {escape(", ".join(fitted.said))}</p>' if fitted.said else ""
@@ -35,6 +35,13 @@ def columns_table(columns: Sequence[Column]) -> str:
         '<div class="wide cells"><table><thead><tr>'
         f"{heads}</tr></thead><tbody>{body}</tbody></table></div>{said}"
     )
+
+
+def head(column: Column) -> str:
+    """The heading of a column; above signs there is none to read aloud."""
+    if not column.name:
+        return f"<td{kind_of(column)}></td>"
+    return f'<th scope="col"{kind_of(column)}>{escape(column.name)}</th>'
 
 
 def in_order(columns: Sequence[Column]) -> list[Column]:

@@ -102,10 +102,10 @@ def ran_lines(run: Run, job: Job) -> list[str]:
     if ran.launch is not None:
         when = stamp(ran.launch["time"])
         by = ran.launch["action"]
-        lines.append(f"  attempt {ran.attempt}, by the {by} of {when}: {summary(ran.launch)}")
+        lines.append(f"attempt: {ran.attempt}, by the {by} of {when}: {summary(ran.launch)}")
     elif ran.code:
-        lines.append(f"  attempt {ran.attempt}: code {ran.code}")
-    lines.append(f"  files that counted: {files_text(ran)}")
+        lines.append(f"attempt: {ran.attempt}, code {ran.code}")
+    lines.append(f"files: {files_text(ran)}")
     return lines
 
 

@@ -55,14 +55,14 @@ def ran_page(run: Run, facts: Sequence[RanFacts]) -> str:
     sections = [
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" '
         f'content="width=device-width"><title>{title}</title><style>{STYLE}{OWN_STYLE}</style>'
-        f"<h1>{title}</h1>",
+        f"<main><h1>{title}</h1>",
         f'<p class="read">{INTRODUCTION}</p>',
         description(run),
         jobs_section(facts),
         *(launch_section(launch, jobs) for launch, jobs in by_launch(facts)),
         *(files_section(jobs) for jobs in by_files(facts)),
         environment_section(run, facts),
-        f"<footer>{escape(str(run.folder))}, plan {run.plan.identity[:12]}</footer></html>",
+        f"<footer>{escape(str(run.folder))}, plan {run.plan.identity[:12]}</footer></main></html>",
     ]
     return "\n".join(section for section in sections if section) + "\n"
 

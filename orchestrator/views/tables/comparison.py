@@ -76,7 +76,7 @@ def measured_columns(rows: Sequence[Row]) -> list[Column]:
         column("95 % interval", Kind.NUMBER, (interval(row, 1.0, 4) for row in rows), 3),
         column("p, corrected", Kind.NUMBER, (p_text(row["p_adjusted"]) for row in rows), 5),
         column("pairs", Kind.NUMBER, (row["pairs"] for row in rows), 6),
-        column("verdict", Kind.PROSE, (row["verdict"] for row in rows), 2, floor=16),
+        column("verdict", Kind.PROSE, (row["verdict"] for row in rows), 2, floor=13),
     ]
 
 

@@ -16,10 +16,13 @@ BAR = 8
 SHOWN_VALUES = 3
 """Of an axis that are named; of more only how many."""
 
+SYMBOL = 2
+"""Letters of a name that is no word."""
+
 
 def plural(word: str, count: int) -> str:
-    """``seeds``, ``categories``; one of them as it is."""
-    if count == 1 or word.endswith("s"):
+    """``seeds``, ``categories``; one of them as it is, and so a symbol such as ``lr``."""
+    if count == 1 or word.endswith("s") or len(word) <= SYMBOL:
         return word
     if word.endswith("y") and word[-2:-1] not in "aeiou":
         return f"{word[:-1]}ies"

@@ -19,8 +19,9 @@ from orchestrator.views.tables.drawing import Screen, draw, drawn_lines, sentenc
 from orchestrator.views.tables.words import broken
 
 LABELS = (
+    *("ran", "attempt", "files"),
     *("decided by", "progress", "stalled", "override", "gate", "follows", "search", "taken from"),
-    *("not taken", "passed over", "raised by retries", "submitted again by itself"),
+    *("not taken", "passed over", "raised by retries", "retried automatically"),
     *("budget of the run", "log", "to decide it yourself", "to run it here"),
     "to start it again from its newest checkpoint",
 )
@@ -42,15 +43,21 @@ FOLLOWED = re.compile(
 )
 
 
-def explained(lines: Sequence[str], screen: Screen, sign: str = "", style: str = "") -> list[Text]:
+def explained(
+    lines: Sequence[str], screen: Screen, sign: str = "", style: str = "", here: str = ""
+) -> list[Text]:
     """What `orch why` says of a job.
 
     Args:
         lines: The first one names the job and its state.
         sign: Of the state, with its ``style``.
+        here: The folder of the terminal: paths below it are written as they can be typed there,
+            since a whole one is broken in the middle.
     """
     if screen.width is None:
         return [Text(line) for line in lines]
+    if here:
+        lines = [line.replace(f"{here.rstrip('/')}/", "") for line in lines]
     head, *others = lines
     told = [*with_sign(sign, head, screen.width, f"bold {style}".strip())]
     labelled = [label_of(line) for line in others]

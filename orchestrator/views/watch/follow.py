@@ -32,7 +32,7 @@ def watch_run(run: Run) -> int:
     try:
         records = live(run, console, pause) if console.is_terminal else lines(run, pause)
     except KeyboardInterrupt:
-        print(f"\nthe run goes on; look at it: orch status {run.name}")
+        print(f"\nthe run continues: orch status {run.name}")
         return INTERRUPTED
     succeeded = all(record.state in (JobState.COMPLETED, JobState.SKIPPED) for record in records)
     return 0 if succeeded and (run.folder / "jobs").exists() else 1

@@ -51,7 +51,7 @@ class Runs(ModalScreen[Path | None]):
         """The runs, newest first."""
         self.folders = all_runs(runs_root())[::-1]
         with Vertical():
-            yield Label("Runs, newest first. Enter: look at it, Esc: back")
+            yield Label("Runs, newest first. Enter: open it, Esc: back")
             yield OptionList(*[f"{folder.parent.name}/{folder.name}" for folder in self.folders])
 
     @on(OptionList.OptionSelected)

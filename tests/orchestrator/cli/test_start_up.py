@@ -9,7 +9,7 @@ import sys
 import pytest
 import typer
 
-from orchestrator.cli.app import COMMANDS, SETTINGS, app, orch
+from orchestrator.cli.app import COMMANDS, SETTINGS, Sections, app, orch
 from orchestrator.errors import OrchError
 from tests.support.paths import ROOT
 
@@ -50,7 +50,7 @@ LINES = [
 @pytest.fixture(scope="module")
 def whole() -> typer.Typer:
     """All commands as typer itself makes them, each imported at once."""
-    made = typer.Typer(**SETTINGS)
+    made = typer.Typer(cls=Sections, **SETTINGS)
     made.callback()(orch)
     for name in COMMANDS:
         entry = getattr(importlib.import_module(f"orchestrator.cli.commands.{name}"), name)
@@ -95,6 +95,14 @@ def test_the_table_says_of_each_command_what_the_command_says_of_itself(whole):
     assert {name: first_sentence(command.help) for name, command in group.commands.items()} == (
         COMMANDS
     )
+
+
+def test_the_help_has_each_command_whole_on_a_line_of_its_own(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    _, text, _ = said(app, ["--help"], capsys)
+    lines = text.splitlines()
+    assert [name for name, line in COMMANDS.items() if f"  {name:<8}  {line}" not in lines] == []
+    assert max(map(len, lines)) < 80
 
 
 def test_every_file_of_commands_is_in_the_table():

@@ -52,11 +52,11 @@ def test_a_job_that_does_not_fit_says_what_it_lacks_and_who_has_it() -> None:
         entry(2, Resources(cpus=1, memory_gb=4, gpus=2), ["0", "1"], "other/full-2:tune"),
     ]
     assert held_by(machine, Resources(cpus=2, memory_gb=2), held) == (
-        "Resources: 2 CPUs, 1 free: held by sweep/full-1:train/seed=0, other/full-2:tune"
+        "Resources: needs 2 CPUs, 1 free; used by sweep/full-1:train/seed=0, other/full-2:tune"
     )
     # One that holds nothing of what is wanting is not named.
     assert held_by(machine, Resources(cpus=1, memory_gb=1, gpus=1), held) == (
-        "Resources: 1 GPU, 0 free: held by other/full-2:tune"
+        "Resources: no GPU free; used by other/full-2:tune"
     )
     many = [{**held[0], "name": f"r:{n}", "cpus": 1} for n in range(4)]
     assert held_by(machine, Resources(cpus=1), many).endswith("r:0, r:1, r:2 and 1 more")

@@ -121,13 +121,19 @@ HEAD = "experiment: x\nstages:\n"
             "close the quote, or write a list",
         ),
         (
+            HEAD + "  a: {command: 'python t.py > log.txt'}",
+            "x.yaml:3: stage 'a': 'command' has '>', and no shell reads it: "
+            "'python t.py > log.txt'; write a list, [bash, -c, \"...\"], or quotes around what is "
+            "meant as it stands",
+        ),
+        (
             HEAD + "  a: {command: echo, zz: {metric: x}}",
             f"x.yaml:3: stage 'a': unknown key 'zz' (value {{'metric': 'x'}}); known: "
             f"{', '.join(sorted(keys_of(StageFile)))}",
         ),
         (
             HEAD + "  a: {resources: {cpus: 1}}",
-            "x.yaml:3: stage 'a': needs exactly one of 'engine' and 'command'; keep one of the two",
+            "x.yaml:3: stage 'a': needs exactly one of 'engine' and 'command'; add one",
         ),
         (
             HEAD + "  a: {command: echo, checkpoints: all}",

@@ -197,7 +197,7 @@ def test_a_person_takes_another_one_with_a_reason(tmp_path: Path) -> None:
     assert stage_attempt(run, "final/seed=0")["command"][1] == "0.1"
     lines = why(run, now["final/seed=0"], list(now.values()))
     assert any("override: take" in line and "sound" in line for line in lines)
-    assert any("follows: train/lr=0.1,seed=0, for good" in line for line in lines)
+    assert any("follows: train/lr=0.1,seed=0, final" in line for line in lines)
 
 
 def test_without_any_job_to_choose_from_it_is_skipped_with_what_follows(tmp_path: Path) -> None:

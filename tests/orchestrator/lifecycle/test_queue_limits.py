@@ -82,7 +82,7 @@ def test_cancel_empties_the_backlog_and_a_launch_takes_it_up_again(tmp_path: Pat
         f"matrix: {{n: [1, 2, 3]}}, {SMALL}}}\n",
     )
     (tmp_path / "one.yaml").write_text("kind: local\nmax_jobs: 1\n")
-    assert "1 jobs submitted" in orch(tmp_path, "launch", str(file), "--cluster", "one.yaml").stdout
+    assert "1 job submitted" in orch(tmp_path, "launch", str(file), "--cluster", "one.yaml").stdout
     cancelled = orch(tmp_path, "cancel").stdout.splitlines()
     assert sorted(cancelled) == ["cancelled a/n=1", "cancelled a/n=2", "cancelled a/n=3"]
     found = until(
@@ -91,7 +91,7 @@ def test_cancel_empties_the_backlog_and_a_launch_takes_it_up_again(tmp_path: Pat
     assert [found[f"a/n={n}"]["attempt"] for n in (1, 2, 3)] == [1, 0, 0]
     assert found["a/n=2"]["reason"] == "cancelled before it was submitted"
     (tmp_path / "go").touch()
-    assert "1 jobs submitted" in orch(tmp_path, "launch", str(file), "--cluster", "one.yaml").stdout
+    assert "1 job submitted" in orch(tmp_path, "launch", str(file), "--cluster", "one.yaml").stdout
     deadline = time.monotonic() + 120
     while any(job["state"] != "COMPLETED" for job in jobs(tmp_path).values()):
         assert time.monotonic() < deadline, jobs(tmp_path)
@@ -146,7 +146,7 @@ def test_what_was_cancelled_behind_a_gate_or_a_limit_is_not_submitted_until_some
         f"  b: {{command: \"sh -c 'echo b >> ran'\", for_each: a, {SMALL}}}\n",
     )
     (tmp_path / "one.yaml").write_text("kind: local\nmax_jobs: 1\n")
-    assert "1 jobs submitted" in orch(tmp_path, "launch", str(file), "--cluster", "one.yaml").stdout
+    assert "1 job submitted" in orch(tmp_path, "launch", str(file), "--cluster", "one.yaml").stdout
     assert orch(tmp_path, "cancel", "--job", "a/n=1").stdout.split() == [
         "cancelled",
         "a/n=1",

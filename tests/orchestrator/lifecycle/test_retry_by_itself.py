@@ -86,7 +86,7 @@ def test_a_time_limit_is_raised_as_long_as_the_job_comes_further() -> None:
     stuck = by_itself(run, planned, again, Past(step=10))
     assert not stuck.due
     assert stuck.reason == (
-        f"{TIME}; not again by itself: it came no further than the attempt before (step 10)"
+        f"{TIME}; not retried automatically: it came no further than the attempt before (step 10)"
     )
 
 
@@ -245,9 +245,9 @@ def test_the_local_cluster_raises_memory_by_itself_and_leaves_the_rest_to_a_pers
     }
     why = {name: orch(tmp_path, "why", name).stdout for name in ("good", "bad", "wrong")}
     assert "raised by retries: memory_gb=2 (planned: 1)" in why["good"]
-    assert "submitted again by itself: host memory 1 of 1" in why["good"]
-    assert "not again by itself: 1 of 1 retries after host memory are used up" in why["bad"]
-    assert "submitted again by itself: host memory 0 of 1" in why["wrong"]
+    assert "retried automatically: host memory 1 of 1" in why["good"]
+    assert "not retried automatically: 1 of 1 retries after host memory are used up" in why["bad"]
+    assert "retried automatically: host memory 0 of 1" in why["wrong"]
     (run,) = (tmp_path / "runs" / "trial").iterdir()
     attempts = {one.parent.name for one in run.glob("jobs/*/attempt-2")}
     assert {"good", "bad"} <= attempts

@@ -126,7 +126,7 @@ def test_the_bound_is_on_disk_with_what_is_left_of_it_and_why_says_it(tmp_path: 
     left = by_itself(run, plan.jobs[0], died, Past(lost=2))
     assert left.reason == (
         "node failure: started again after 2 starts; orch retry starts it again, elsewhere if "
-        "there is another node; not again by itself: 4 of 3 retries after node failure are used up"
+        "there is another node; not retried automatically: 4 of 3 retries after node failure are used up"
     )
     # Without the word of the experiment the scheduler's bound is the only one.
     other = create_run(make_plan(describe(tmp_path, STAGES)), PLANNED, tmp_path / "runs")

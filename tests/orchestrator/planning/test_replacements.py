@@ -113,7 +113,7 @@ def test_the_same_run_goes_on_and_does_only_what_is_new(tmp_path: Path) -> None:
     assert "base/seed=2" not in found
     assert (run / "jobs/report/out.before-1").is_dir()
     status = orch(tmp_path, "status").stdout
-    assert "base/seed=4 replaces base/seed=2 (and 1 jobs that follow): did not learn" in status
+    assert "base/seed=4 replaces base/seed=2 (and 1 job after it): did not learn" in status
     why = orch(tmp_path, "why", "tune/seed=4").stdout
     assert "replaces tune/seed=2: did not learn inside" in why
     document = json.loads(orch(tmp_path, "status", "--json").stdout)

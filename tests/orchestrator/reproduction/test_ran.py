@@ -152,6 +152,10 @@ def test_a_job_runs_once_more_exactly_as_it_was_with_what_those_before_it_have_l
     # What ran is the same; a launch of it does not make what was brought anew.
     found = told(tmp_path, name, f"{name}-rerun-1")
     assert {key for _, key in found} == {"a/seed=1", "b/seed=1"}  # which it has not
+    # The experiment's name means the newest run, which has one job of them; the others are named.
+    asked = orch(tmp_path, "logs", f"{name.partition('/')[0]}:a/seed=1")
+    assert asked.returncode == 2
+    assert f"; {name} has it" in asked.stderr
     assert orch(tmp_path, "retry", f"{name}-rerun-1").returncode == 0
     assert not list((rerun / jobs[0].folder).glob("attempt-*"))
     (tmp_path / "train.py").write_text(TWO)
@@ -218,7 +222,7 @@ def test_why_and_the_page_say_what_ran(tmp_path: Path) -> None:
     why = orch(folder, "why", "a/seed=1").stdout
     assert f"ran: {PYTHON} train.py --data data.csv --seed 1; seed=1\n" in why
     assert f"commit {commit[:10]} (main) with changes in train.py" in why
-    assert "files that counted: " in why
+    assert "files: " in why
     made = orch(folder, "page", "--json")
     page, ran = (Path(path) for path in json.loads(made.stdout)["files"])
     assert '<a href="ran.html">' in page.read_text()
@@ -238,7 +242,7 @@ def test_of_an_older_run_it_is_said_that_nothing_is_known(tmp_path: Path) -> Non
     found = told(tmp_path, f"trial/{run.name}", f"trial/{run.name}")
     words = "unknown: an older version noted nothing of it"
     assert found == {("files", "content"): (words, words)}
-    assert f"files that counted: {words}" in orch(tmp_path, "why", "a/seed=0").stdout
+    assert f"files: {words}" in orch(tmp_path, "why", "a/seed=0").stdout
     # A launch of such a run forgets none of its launches.
     before = len(launches(run))
     launched(tmp_path, file)

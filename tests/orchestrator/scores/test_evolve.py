@@ -753,7 +753,7 @@ def test_on_slurm_the_report_of_what_is_scored_is_a_job_like_any_other(
         "report.resources.minutes=4",
     )
     assert "submitted report/checkpoints=4" in begun.stdout, begun.stderr
-    assert "1 jobs submitted" in begun.stdout
+    assert "1 job submitted" in begun.stdout
     deadline = time.monotonic() + 200
     while (row := json.loads(orch(None, "status", "--json").stdout)["jobs"][0])[
         "state"

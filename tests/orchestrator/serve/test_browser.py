@@ -1,15 +1,12 @@
 """The page of `orch serve` in a real browser, over a real server and real runs: what is seen, keys,
 live changes in two tabs, no markup out of text.
 
-Needs playwright (`pip install playwright`, extra `browser`) and a Chromium of the system, or one
-that playwright has installed itself.
+What it needs: tests/support/browsing.py.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -21,75 +18,15 @@ from typing import Any
 
 import pytest
 
+from tests.support.browsing import Tab, wait
 from tests.support.cli import SMALL, describe, launch, orch, states, the_run, until
 from tests.support.private_sshd import missing, started
 from tests.support.serving import Served, served
 
 pytestmark = pytest.mark.browser
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PARTS = ("overview", "jobs", "curves", "results", "report", "costs")
 EVIL = "<img src=x onerror=window.boom=1></script><script>window.boom=1</script>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip(
-        "playwright.sync_api", reason="no playwright: pip install 'slurm-ml-orchestrator[browser]'"
-    )
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    # Nothing on this machine's own address goes through a proxy.
-    os.environ["NO_PROXY"] = "*"
-    with api.sync_playwright() as playwright:
-        if found is None and not Path(playwright.chromium.executable_path).exists():
-            pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on PATH")
-        # Chromium's own sandbox does not run as root; what it shows here is ours.
-        yield playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-
-
-def wait(page: Any, expression: str, value: Any = None, seconds: float = 240) -> None:
-    """Until JavaScript says so. Playwright's own waiting evaluates in the page, which the policy
-    of the page forbids."""
-    deadline = time.monotonic() + seconds
-    while not page.evaluate(expression, value):
-        assert time.monotonic() < deadline, f"{expression}: {page.inner_text('body')[:2000]}"
-        page.wait_for_timeout(50)
-
-
-class Tab:
-    """A page, with what went wrong in it."""
-
-    def __init__(self, browser: Any, server: Served, width: int = 1280, dark: bool = False) -> None:
-        scheme = "dark" if dark else "light"
-        size = {"width": width, "height": 800}
-        self.context = browser.new_context(viewport=size, color_scheme=scheme)
-        # Of a machine on which much else runs.
-        self.context.set_default_timeout(240_000)
-        self.page = self.context.new_page()
-        self.faults: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("console", self.heard)
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.server = server
-
-    def heard(self, message: Any) -> None:
-        # What the server refuses is shown by the page, and by Chromium here too.
-        if message.type == "error" and "status of 409" not in message.text:
-            self.faults.append(message.text)
-
-    def open(self, **chosen: str) -> Any:
-        """Show what the address says."""
-        hash_ = "&".join(f"{key}={value}" for key, value in chosen.items())
-        self.page.goto(f"{self.server.url}#{hash_}")
-        self.page.wait_for_selector("#parts a[aria-current]")
-        return self.page
-
-    def is_whole(self) -> None:
-        """Nothing went wrong, nothing is asked elsewhere, nothing stands outside."""
-        assert self.faults == []
-        assert [url for url in self.asked if not url.startswith(self.server.url)] == []
-        assert self.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +103,9 @@ def test_keys_filter_choose_open_and_close(browser: Any, server: Served) -> None
     page = tab.open()
     page.keyboard.press("2")
     page.wait_for_selector("#jobs-table tbody tr")
+    # What a finished job has measured stands before what it said on its way.
+    heads = page.inner_text("#jobs-table thead").split()
+    assert heads.index("accuracy") < heads.index("loss")
     page.keyboard.press("/")
     wait(page, "document.activeElement.id == 'filter'")
     page.keyboard.type("lr=0.5 loss<0.9")

@@ -131,7 +131,7 @@ def test_gates_curves_and_overview_show_what_the_run_has(server: Served, run: st
     ]
     assert [(one["title"], one["jobs"]) for one in seen["others"]] == [("Skipped", "more")]
     assert [(one["stage"], one["of"], one["gates"]) for one in seen["stages"]] == [
-        ("train", "2 lrs", []),
+        ("train", "2 lr", []),
         ("more", "", ["train"]),
         ("bad", "", []),
     ]

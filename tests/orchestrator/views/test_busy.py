@@ -13,7 +13,7 @@ import pytest
 from engines.contract.counting.counts import Amount, counted, counter, heard_by
 from orchestrator.views.busy.line import numbers
 from tests.support.screens import FOLDER
-from tests.support.terminal import on_terminal
+from tests.support.terminal import frames, on_terminal
 
 PROGRAM = """
 import time
@@ -36,20 +36,11 @@ with busy("submitting 8,000 jobs of [a]") as show:
     more = counter("reading it back", 12_100_000_000, BYTES)
     more(400_000_000)
     time.sleep(0.5)
+    more(11_700_000_000)
+    show("what is not counted")
+    time.sleep(0.5)
 print("the end")
 """
-
-
-def frames(text: str) -> list[str]:
-    """The states of the line, each once, without colours, the sign that turns, and times."""
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-    found = []
-    for line in re.split(r"[\r\n]+", text):
-        line = re.sub(r"^[⠀-⣿] [\d:]+( s)? ", "~ TIME ", line)
-        line = re.sub(r" +[\d:]+( s)? left$", " LEFT", line).rstrip()
-        if line and line not in found:
-            found.append(line)
-    return found
 
 
 def test_a_terminal_shows_how_far_the_work_is():

@@ -227,7 +227,7 @@ def test_a_failed_attempt_is_wasted_and_the_node_measures_what_a_job_uses(tmp_pa
     assert usage["memory_gb"] > 0.19
     shown = orch(tmp_path, "costs").stdout
     assert "once, arm=left" in shown
-    assert "CPU-hours" in shown
+    assert "CPU-minutes" in shown
 
 
 def exit_record(restart: int, started: float, ended: float, **values: Any) -> dict[str, Any]:

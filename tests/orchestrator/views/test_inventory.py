@@ -72,6 +72,18 @@ def test_what_was_skipped_is_said(tmp_path: Path) -> None:
     assert lines == ["models 8: trained 2 (6 skipped), probed 0, look 0 of 6"]
 
 
+def test_commands_are_counted_by_their_names(tmp_path: Path) -> None:
+    stages = {
+        "train": {"command": "a {lr}", "matrix": {"lr": [0.1, 0.2]}},
+        "evaluate": {"command": "b", "for_each": "train"},
+    }
+    plan = planned({"experiment": "e", "stages": stages}, tmp_path)
+    run = create_run(plan, Profile(kind="local"), tmp_path / "runs")
+    assert said(run, {"train/lr=0.1"}, evaluate=JobState.SKIPPED) == [
+        "train: 1 of 2 done; evaluate: 0 of 2 (2 skipped)"
+    ]
+
+
 STAGES = """experiment: trial
 stages:
   train: {{command: [sh, -c, 'echo train {{n}} >> {log}'], matrix: {{n: [1, 2, 3]}}, resources: {small}}}
@@ -92,7 +104,7 @@ def test_a_relaunch_fills_the_holes_and_nothing_else(tmp_path: Path) -> None:
 
     launch()
     assert states(jobs(tmp_path))["score/n=2"] == "FAILED"
-    assert "train 3: done 3, score 2" in orch(tmp_path, "status").stdout
+    assert "train: 3 of 3 done; score: 2 of 3" in orch(tmp_path, "status").stdout
     mended.touch()
     orch(tmp_path, "retry", "--job", "score/n=2")
     launch()
@@ -100,6 +112,6 @@ def test_a_relaunch_fills_the_holes_and_nothing_else(tmp_path: Path) -> None:
     done = [f"{what} {n}" for what in ("score", "train") for n in (1, 2, 3)]
     assert sorted(log.read_text().splitlines()) == sorted([*done, "score 2"])
     status = orch(tmp_path, "status")
-    assert "train 3: done 3, score 3" in status.stdout
+    assert "train: 3 of 3 done; score: 3 of 3" in status.stdout
     document = json.loads(orch(tmp_path, "status", "--json").stdout)
     assert document["inventory"][0]["count"] == 3

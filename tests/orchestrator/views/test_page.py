@@ -18,6 +18,7 @@ from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import Run, waiting
+from orchestrator.serve.curves import curves_of
 from orchestrator.views.page.curves import Curve, plot, thinned
 from orchestrator.views.page.facts import bars, gather, job_curves
 from orchestrator.views.page.graph import StageBox, columns, direct_arrows, graph
@@ -92,7 +93,7 @@ def test_the_page_of_a_real_run_shows_its_death_its_stages_and_its_hours(tmp_pat
     assert "RuntimeError: 3 &lt; 4" in text
     assert "<b>bold" not in text
     assert "1 of 3 completed" not in text
-    assert "CPU-hours" in text
+    assert "CPU-minutes" in text
     # The graph, and the timeline for a wide page and for a phone.
     assert len(svgs(text)) == 3
     for word in ("good", "bad", "last", "FAILED", "stopped", "done"):
@@ -113,12 +114,16 @@ def test_thousands_of_gates_are_counted_behind_the_first_hundred(tmp_path: Path)
     run = create_run(make_plan(a_sweep(tmp_path)), Profile(kind="local"), tmp_path / "runs")
     facts = gather(run, run.load(), "", run.created)
     decided = [
-        {"stage": f"b/seed={n}", "decision": "run" if n % 2 else "skip", "text": "<loss>: 0.5"}
+        {"stage": f"b/seed={n}", "decision": "run" if n % 2 else "skip", "text": f"<loss>: {n}"}
         for n in range(5000)
     ]
     text = page(dataclasses.replace(facts, gates=decided))
     assert text.count("&lt;loss&gt;") == 100
     assert "and 4900 more: 2450 skip, 2450 run" in text
+    alike = [{"stage": f"b/seed={n}", "decision": "run", "text": "all"} for n in range(3)]
+    once = page(dataclasses.replace(facts, gates=alike))
+    assert "<td>b/seed=0 and 2 more</td><td>run</td><td>all</td>" in once
+    assert "<h2>Gates</h2>" in once
 
 
 def test_every_drawing_is_well_formed_whatever_it_shows() -> None:
@@ -252,7 +257,7 @@ def test_a_completed_job_without_an_exit_record_is_not_drawn_as_one_that_died(
         (JobState.RUNNING, 1100.0),
     ]
     assert marks_of(page(facts)) == [["ok", "bad", "run"]] * 2
-    assert "CPU-hours" in page(facts)
+    assert "CPU-minutes" in page(facts)
 
 
 def marks_of(text: str) -> list[list[str]]:
@@ -391,6 +396,39 @@ def test_metrics_that_the_stage_names_are_drawn_before_those_that_are_known(tmp_
         curves = job_curves(run, replace(record, attempt=1))
         drawn[record.stage] = [metric for metric, _ in curves]
     assert drawn == {"own": ["val_accuracy", "val_loss", "loss"], "none": ["loss"]}
+
+
+def test_a_job_without_the_axis_that_has_the_colours_is_neutral_and_the_key_says_so(
+    tmp_path: Path,
+) -> None:
+    stages = {
+        "warm": {"command": "a"},
+        "train": {"command": "b {lr}", "matrix": {"lr": [0.1, 0.2]}},
+    }
+    run = create_run(
+        planned({"experiment": "e", "stages": stages}, tmp_path), Profile(kind="local"), tmp_path
+    )
+    records = [replace(one, attempt=1, state=JobState.COMPLETED) for one in run.load()]
+    for record in records:
+        folder = run.out_folder(record)
+        folder.mkdir(parents=True)
+        lines = (json.dumps({"step": step, "metrics": {"loss": 1 / step}}) for step in (1, 2))
+        (folder / "progress.jsonl").write_text("\n".join(lines))
+    facts = gather(run, records, "", 0.0)
+    warm, train = (plot(facts.curves[stage, "loss"], stage) for stage in stages)
+    assert "var(--none)" in warm
+    assert "without lr" in warm
+    assert re.search(r"var\(--c\d\)", warm) is None
+    assert "var(--c1)" in train
+    assert "var(--c2)" in train
+    assert "var(--none)" not in train
+    # The live page draws them alike.
+    drawn = {one["job"]: (one["label"], one["colour"]) for one in curves_of(run, records)["curves"]}
+    assert drawn == {
+        "warm": ("without lr", None),
+        "train/lr=0.1": ("lr 0.1", 0),
+        "train/lr=0.2": ("lr 0.2", 1),
+    }
 
 
 def test_of_a_training_on_replies_quality_and_diversity_are_drawn_and_no_seconds(

@@ -144,7 +144,7 @@ def test_a_mistake_in_an_included_file_has_both_places() -> None:
         "b.yaml:2 (included at x.yaml:2): stage 'a': 'after' must be a stage or a list of stages, "
         "got 4",
         "b.yaml:3 (included at x.yaml:2): stage 'b': needs exactly one of 'engine' and 'command'; "
-        "keep one of the two",
+        "add one",
         "b.yaml:4 (included at x.yaml:2): stage 'b': unknown key 'comand' (value 'echo'); "
         "did you mean 'command'?",
     ]

@@ -132,7 +132,9 @@ def test_while_others_may_leave_something_it_is_not_a_persons_turn_and_a_pass_co
     run = run_within(1.5, job("train/0", gpus=1, minutes=60), job("train/1", gpus=1, minutes=60))
     first, second = passed(run, [waiting(one) for one in run.plan.jobs], 1.0, ALL)
     assert (first.state, second.waits_on) == (JobState.PENDING, Wait.BUDGET)
-    assert second.reason.endswith("it is submitted when others have taken less than they may")
+    assert second.reason.endswith(
+        "it is submitted once other jobs have used less than their maximum"
+    )
     assert notifications.events(run, [first, second]) == []
     assert passes_after(run, [first, second], submitted=False).after_one == [first]
 

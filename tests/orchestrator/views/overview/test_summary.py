@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from orchestrator.runs.sources import ExitRecord
 from orchestrator.views.overview.causes import cause_of
 from orchestrator.views.overview.summary import status_lines
 from orchestrator.views.tables.drawing import Screen, translated
-from tests.support.cli import describe, launch, orch
+from tests.support.cli import SMALL, describe, launch, orch
 from tests.support.screens import matches, plain
 
 START = 1_700_000_000.0
@@ -209,5 +210,29 @@ def test_a_real_run_that_fails_says_why_on_a_terminal_of_80_columns(tmp_path):
     assert "1 failed, 1 done, 1 stopped" in shown
     assert "✗ exit code 3: 1 job of a, code 3\n    the answer\n" in shown
     assert "– b: needs a/code=3, which is FAILED" in shown
-    assert "what to do: orch why a/code=3    again: orch retry" in shown
+    assert "what to do: orch why a/code=3    run again: orch retry" in shown
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_the_results_that_a_stage_names_stand_before_the_progress_of_its_jobs(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "train.py").write_text(
+        "import sys, orch\n"
+        "orch.progress(1, 1, loss=0.5)\n"
+        "orch.result('error', float(sys.argv[1]))\n"
+        "orch.result('accuracy', 0.5, task='sums')\n"
+        "orch.result('not_named', 1.0)\n"
+    )
+    stages = f"""
+  train: {{command: "{sys.executable} train.py {{lr}}", matrix: {{lr: [0.25, 0.75]}},
+          metrics: {{error: {{better: lower}}, accuracy: {{better: higher}}}}, {SMALL}}}
+"""
+    assert launch(tmp_path, stages).returncode == 0
+    shown = orch(tmp_path, "status", COLUMNS="100").stdout.splitlines()
+    (head,) = (line for line in shown if "stage" in line)
+    assert " error  loss " in head
+    assert "accuracy" not in head
+    rows = [line for line in shown if line.startswith("✓")]
+    assert ["0.25   0.5 " in row for row in rows] == [True, False]
+    assert ["0.75   0.5 " in row for row in rows] == [False, True]

@@ -231,8 +231,8 @@ def test_shared_words_leave_every_name_something_of_its_own(names):
 
 def test_jobs_of_a_stage_in_words():
     grid = [{"lr": lr, "seed": seed} for lr in (0.1, 0.01) for seed in (0, 1, 2)]
-    assert of_text(grid) == ("2 lrs × 3 seeds", "2 × 3")
-    assert of_text(grid[:4]) == ("2 lrs, 3 seeds", "2 lrs, 3 seeds")
+    assert of_text(grid) == ("2 lr × 3 seeds", "2 × 3")
+    assert of_text(grid[:4]) == ("2 lr, 3 seeds", "2 lr, 3 seeds")
     assert of_text([{"seed": 0}]) == ("", "")
     assert of_text(grid[:3]) == ("3 seeds", "3 seeds")
     assert (common_text(grid[:3], grid), are_all(grid[:3], grid)) == ("lr 0.1", True)

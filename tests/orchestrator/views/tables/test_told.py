@@ -127,3 +127,23 @@ def test_what_an_evolution_follows_is_a_table_and_the_rest_stands_below(width):
         )
     )
     assert path in alone
+
+
+def test_what_ran_stands_beside_its_names_and_paths_are_those_of_the_terminals_folder() -> None:
+    lines = [
+        "train/seed=1 is FAILED (exit record, 1 s ago): NaN: loss is nan",
+        "ran: python train.py --seed 1",
+        "attempt: 1, by the launch of 2026-11-29 19:51:03: code 41ed86ef, no git repository",
+        "files: 2, each with its hash in /home/ada/work/runs/slope/full-1/bases/7a0343c0e5cfd0aa.json",
+        "log: /home/ada/work/runs/slope/full-1/jobs/train.seed-1/attempt-1/log.txt",
+    ]
+    shown = plain(explained(lines, Screen(80, 24), "✗", "red", "/home/ada/work"))
+    assert shown.splitlines()[1:] == [
+        "ran      python train.py --seed 1",
+        "attempt  1, by the launch of 2026-11-29 19:51:03: code 41ed86ef, no git",
+        "         repository",
+        "files    2, each with its hash in runs/slope/full-1/bases/7a0343c0e5cfd0aa.json",
+        "log      runs/slope/full-1/jobs/train.seed-1/attempt-1/log.txt",
+    ]
+    # A program gets each path whole.
+    assert plain(explained(lines, Screen(), here="/home/ada/work")) == "\n".join(lines) + "\n"
