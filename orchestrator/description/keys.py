@@ -107,7 +107,7 @@ def arguments(value: Any) -> Any:
 
 QUOTED = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.""", re.DOTALL)
 SHELL = re.compile(
-    r"\d?>{1,2}(?![=\d]+$).*|&>{1,2}.*|<{1,3}(?![=\d]+$).*|\|{1,2}|&{1,2}|.*;|.*(?:\$\(|`).*"
+    r"\d?>{1,2}(?!=?[-+.\deE]+$).*|&>{1,2}.*|<{1,3}(?!=?[-+.\deE]+$).*|\|{1,2}|&{1,2}|.*;|.*(?:\$\(|`).*"
 )
 """A word that means something to a shell alone; `<5` may be an argument."""
 SHELL_WORDS = frozenset({"cd", "source", ".", "export", "unset", "ulimit", "umask", "alias"})

@@ -36,7 +36,7 @@ def test_what_only_a_shell_understands_is_named(text: str, wrong: str) -> None:
         "python t.py --lr {lr} --out $ORCH_OUT/model",
         "python -c \"import sys; print('a > b', sys.argv)\" {name}",
         "bash -c 'cd sub && python t.py > log.txt'",
-        "python t.py --note='it | that' --only \"a && b\" --less <5 --more >=0",
+        "python t.py --note='it | that' --only \"a && b\" --less <5 --more >=0.5 --than >1e-3",
         "grep \\> file",
         "python t.py --pattern a|b --url https://x.org/?a=1&b=2",
         "python cd/train.py --say cd",
