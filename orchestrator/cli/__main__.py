@@ -104,7 +104,6 @@ def app() -> None:
 
 def tell(lines: Sequence[str]) -> None:
     """Say what is wrong on standard error, a line each; on a terminal broken between words."""
-    import contextlib
     import shutil
     import textwrap
 
@@ -121,8 +120,10 @@ def tell(lines: Sequence[str]) -> None:
                 break_on_hyphens=False,
             )
         # Where nothing can be written (a full disk), the exit code alone says it.
-        with contextlib.suppress(OSError):
+        try:
             print(told, file=sys.stderr)
+        except OSError:
+            return
 
 
 if __name__ == "__main__":
