@@ -219,7 +219,7 @@ def test_the_time_is_up_and_ctrl_c_leaves_the_jobs_alone(tmp_path: Path) -> None
             check=False,
             timeout=200,
         )
-        assert (stopped.returncode, "the run goes on" in stopped.stderr) == (130, True)
+        assert (stopped.returncode, "the run continues" in stopped.stderr) == (130, True)
         status = json.loads(orch(tmp_path, "status", "--json").stdout)
         assert status["jobs"][0]["state"] in ("PENDING", "RUNNING")
     finally:
