@@ -4,7 +4,6 @@ and marks stand out: by Chromium's accessibility tree and the colours that it ha
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from tests.support.browsing import Tab, faint, tree, wait
 from tests.support.cli import SMALL, launch, orch, the_run
-from tests.support.serving import Served, served
+from tests.support.serving import Served
 
 pytestmark = pytest.mark.browser
 
@@ -53,12 +52,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert launch(made, stages).returncode == 1
     assert orch(made, "page").returncode == 0
     return made
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[Served]:
-    with served(folder) as made:
-        yield made
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (420, True)])

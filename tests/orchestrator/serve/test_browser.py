@@ -51,12 +51,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[Served]:
-    with served(folder) as made:
-        yield made
-
-
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (420, True)])
 def test_every_part_fits_and_shows_what_the_run_has(
     browser: Any, server: Served, width: int, dark: bool
