@@ -55,12 +55,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[Served]:
-    with served(folder) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def run(folder: Path) -> str:
     return f"trial/{the_run(folder).name}"
 
