@@ -6,8 +6,7 @@
 #
 # Seen: on the way out every weight of the active adapter may be trained again. Layers of the adapter that were
 # frozen thaw, and an adapter that was loaded for inference (is_trainable=False) asks for gradients from then
-# on, so that scoring it builds graphs. An optimizer that was given all parameters trains the frozen layers
-# from then on; gradients of layers that it does not have count in the norm that is clipped.
+# on. An optimizer that was given all parameters trains the frozen layers from then on.
 # merge_adapter and unmerge_adapter leave it alone, set_adapter thaws too.
 #
 # Fails if that changes.

@@ -8,7 +8,7 @@
 # for the key called "step". A sum in float32 loses 16 of its bits, float64 as much, and whole
 # numbers are no exception: a count of 257 becomes 256. No word of it. A training that is continued is
 # another one then: adding 0.001 a thousand times to a sum that was loaded leaves it where it was. What has
-# to keep its precision belongs into param_groups, or is cast back by a hook after loading.
+# to keep its precision belongs into param_groups.
 #
 # Fails if that changes.
 set -euo pipefail
