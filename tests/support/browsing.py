@@ -83,7 +83,9 @@ class Tab:
         """Show what the address says."""
         hash_ = "&".join(f"{key}={value}" for key, value in chosen.items())
         self.page.goto(f"{self.server.url}#{hash_}")
-        self.page.wait_for_selector("#parts a[aria-current]")
+        # The part before it is shown until the answers for this one are there.
+        part = chosen.get("part", "overview")
+        self.page.wait_for_selector(f"#parts a[aria-current][data-key=part-{part}]")
         return self.page
 
     def is_whole(self) -> None:

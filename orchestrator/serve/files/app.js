@@ -93,8 +93,7 @@ async function askAll() {
     found();
     later(state.run ? state.pause : LOST_SECONDS);
   } catch (error) {
-    if (!(error instanceof TypeError || error instanceof Refused)) console.error(error);
-    lose(error instanceof Refused ? error.lines.join(" ") : "");
+    lose(error);
     later(LOST_SECONDS);
   }
 }
@@ -141,12 +140,15 @@ async function askStatus() {
   await updatePanel();
 }
 
-// What the shown part needs beside the status.
+// What the shown part needs beside the status. Another part may be chosen while the answers are on
+// their way.
 async function load() {
-  const run = state.run;
-  const needs = PARTS[part()].needs;
-  const values = await Promise.all(needs.map((one) => askOrErrors(ofRun(run, one))));
-  if (run === state.run) needs.forEach((one, place) => { state.data[one] = values[place]; });
+  for (let [run, name] = [null, null]; run !== state.run || name !== part(); ) {
+    [run, name] = [state.run, part()];
+    const needs = PARTS[name].needs;
+    const values = await Promise.all(needs.map((one) => askOrErrors(ofRun(run, one))));
+    if (run === state.run) needs.forEach((one, place) => { state.data[one] = values[place]; });
+  }
 }
 
 function found() {
@@ -155,10 +157,13 @@ function found() {
   drawLive();
 }
 
-function lose(why) {
+// What was to be drawn was not: without a tag the next answer is drawn even if nothing has changed.
+function lose(error) {
+  if (!(error instanceof TypeError || error instanceof Refused)) console.error(error);
+  state.tag = null;
   if (!state.lost) $("said").textContent = "the server does not answer";
   state.lost = true;
-  state.lostWhy = why;
+  state.lostWhy = error instanceof Refused ? error.lines.join(" ") : "";
   drawLive();
 }
 
@@ -181,6 +186,13 @@ function counts() {
 export const countsOf = counts;
 
 let drawnPart = null;
+let toFilter = false; // the field of the filter is wanted, which may have to be drawn first
+
+function focusFilter() {
+  if (!toFilter || !$("filter")) return;
+  toFilter = false;
+  $("filter").focus();
+}
 
 // A part that shows no heading of its own has one for who moves by headings.
 function headed(made, name) {
@@ -204,6 +216,7 @@ export function show() {
   if (inside && focused && !main.contains(document.activeElement)) {
     main.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
+  focusFilter();
 }
 
 function drawBar() {
@@ -222,22 +235,32 @@ function drawBar() {
 }
 
 async function changed() {
-  const wanted = hash();
-  const run = wanted.get("run") ?? state.about.run;
+  const run = hash().get("run") ?? state.about.run;
   if (run && run !== state.run) {
     closePanel();
     setRun(run);
     await poll();
   } else if (state.run) {
-    try {
-      await load();
-    } catch (error) {
-      lose(error instanceof Refused ? error.lines.join(" ") : "");
-    }
+    await orLose(load());
     show();
   }
-  if (wanted.get("job") && state.run) await showPanel(wanted.get("job"));
+  await panel();
+}
+
+// The panel of the job that the address names now, which may be another one than when it was asked.
+async function panel() {
+  const job = hash().get("job");
+  if (job && state.run) await orLose(showPanel(job));
   else closePanel();
+}
+
+async function orLose(done) {
+  try {
+    await done;
+  } catch (error) {
+    lose(error);
+    later(LOST_SECONDS);
+  }
 }
 
 export const openJob = (job) => go({ job });
@@ -255,7 +278,8 @@ function keys(event) {
   } else if (inField) return;
   else if (event.key === "/") {
     if (!$("filter")) go({ part: "jobs" });
-    setTimeout(() => $("filter")?.focus(), 60);
+    toFilter = true;
+    focusFilter();
   } else if (["j", "k", "ArrowDown", "ArrowUp"].includes(event.key)) {
     if (!move(event.key === "j" || event.key === "ArrowDown" ? 1 : -1, event.key.length === 1)) return;
   } else if (event.key === "Enter" && event.target.tagName === "TR") event.target.click();
@@ -298,12 +322,12 @@ async function begin() {
       state.about = await ask("about");
       break;
     } catch (error) {
-      lose(error instanceof Refused ? error.lines.join(" ") : "");
+      lose(error);
       await new Promise((done) => setTimeout(done, LOST_SECONDS * 1000));
     }
   }
   await poll();
-  if (hash().get("job")) await showPanel(hash().get("job"));
+  await panel();
 }
 
 

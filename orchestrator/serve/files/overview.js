@@ -132,7 +132,8 @@ function starts(all) {
   if (!several || all.length > 2000) return [];
   const costs = state.data.costs;
   if (!costs) {
-    askOrErrors(ofRun(state.run, "costs")).then((value) => { state.data.costs = value; }, () => {});
+    const run = state.run;
+    askOrErrors(ofRun(run, "costs")).then((value) => { if (run === state.run) state.data.costs = value; }, () => {});
     return [];
   }
   return (costs.starts ?? []).map((start) => ({ ...start, row: state.rows.get(start.job) })).filter((start) => start.row);
