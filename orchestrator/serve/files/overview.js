@@ -19,6 +19,7 @@ export function overviewPart({ width }) {
     ...heads(all, known),
     state.trouble ? h("p", { class: "trouble" }, `could not ask: ${state.trouble}`) : null,
     state.copy ? h("p", { class: "trouble" }, state.copy) : null,
+    ...[known, state.data.gates, state.data.curves].flatMap((one) => one?.errors ?? []).map((line) => h("p", { class: "trouble" }, line)),
     share(),
     state.about.actions ? h("p", {}, actionButtons("all", all)) : null,
     ...failures(known),

@@ -26,9 +26,9 @@ export async function showPanel(name) {
   panel.setAttribute("aria-label", `Job ${name}`);
   cover(true);
   panel.scrollTop = 0;
-  panel.replaceChildren(h("p", { class: "soft" }, "asking…"));
+  place(head(name, "asking…"));
+  panel.querySelector(".close").focus({ preventScroll: true });
   await draw();
-  panel.querySelector(".close")?.focus({ preventScroll: true });
 }
 
 // Where the panel has the whole screen, what lies behind it is not there for keys and readers.
@@ -62,7 +62,8 @@ async function draw() {
   const [run, name] = [state.run, job];
   const row = state.rows.get(name);
   if (!row) {
-    $("panel").replaceChildren(head("no such job", name));
+    // Before the first answer nobody knows.
+    if (state.number) place(head("no such job", name));
     return;
   }
   const asked = { why: { job: name }, curves: { job: name } };
@@ -74,8 +75,8 @@ async function draw() {
     fill(row, values);
     await more();
   } catch (error) {
-    if (error instanceof Refused) $("panel").replaceChildren(head(name, error.lines.join(" ")));
-    else throw error;
+    if (!(error instanceof Refused)) throw error;
+    if (run === state.run && name === job) place(head(name, error.lines.join(" ")));
   }
 }
 
@@ -87,10 +88,18 @@ const head = (title, below) => [
 
 const axesText = (axes) => Object.entries(axes).map(([axis, value]) => `${axis} ${shownValue(value)}`).join(", ");
 
-function fill(row, values) {
+// What the panel shows now; what has the focus keeps it.
+function place(parts) {
   const panel = $("panel");
   const focused = panel.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-  const [top, width] = [panel.scrollTop, panel.clientWidth - 44];
+  const top = panel.scrollTop;
+  panel.replaceChildren(...parts);
+  panel.scrollTop = top;
+  if (focused) panel.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+}
+
+function fill(row, values) {
+  const width = $("panel").clientWidth - 44;
   const sign = signOf(row.state);
   const lasted = elapsedOf(row);
   const waited = row.started && row.submitted ? row.started - row.submitted : null;
@@ -110,9 +119,7 @@ function fill(row, values) {
     h("h3", {}, "Where and what"),
     facts(row),
   ];
-  panel.replaceChildren(...parts.filter(Boolean));
-  panel.scrollTop = top;
-  if (focused) panel.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  place(parts.filter(Boolean));
 }
 
 // What a line is about stands out less than what it says, as on a terminal; indented lines stay so.

@@ -11,6 +11,8 @@ const errorsOf = (value) => (value?.errors ? [h("h1", {}, value.errors[0]), ...v
 
 export function curvesPart({ width }) {
   const known = state.data.curves;
+  const problem = errorsOf(known);
+  if (problem) return problem;
   const list = known?.curves ?? [];
   if (!list.length) return [h("h1", {}, "No job has reported progress yet"), h("p", { class: "sub" }, "Engines do by themselves, a script of your own with orch.progress(step, total, loss=…).")];
   const wanted = hash();

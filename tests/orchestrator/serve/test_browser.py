@@ -142,57 +142,6 @@ def test_heads_sort_up_down_and_back(browser: Any, server: Served) -> None:
     tab.context.close()
 
 
-def test_a_slow_answer_for_another_part_does_not_close_the_job(
-    browser: Any, server: Served
-) -> None:
-    tab = Tab(browser, server)
-    page = tab.open(part="overview")
-    held: list[Any] = []
-    page.route("**/run/*/*/costs*", lambda route: held.append(route))
-    page.evaluate("location.hash = 'part=costs'")
-    while not held:
-        page.wait_for_timeout(20)
-    page.evaluate("location.hash = 'part=jobs&job=bad'")
-    page.wait_for_selector("#panel .why p")
-    with page.expect_response("**/run/*/*/costs*"):
-        held[0].continue_()
-    page.wait_for_selector("a[aria-current][data-key=part-jobs]")
-    page.wait_for_timeout(500)
-    assert page.is_visible("#panel .why p")
-    assert page.is_visible("#jobs-table")
-    tab.is_whole()
-    tab.context.close()
-
-
-@pytest.mark.parametrize("asked", ["why", "overview", "status"])
-def test_what_was_not_answered_once_is_shown_later_though_the_run_has_ended(
-    browser: Any, server: Served, asked: str
-) -> None:
-    tab = Tab(browser, server)
-    tab.page.route(f"**/run/*/*/{asked}*", lambda route: route.abort(), times=1)
-    tab.page.goto(f"{server.url}#part=jobs&job=bad")
-    tab.page.wait_for_selector(".live.lost")
-    tab.page.wait_for_selector("#panel .why p")
-    tab.page.wait_for_selector("#jobs-table tbody tr")
-    tab.page.wait_for_selector(".live:not(.lost)")
-    tab.context.close()
-
-
-def test_the_way_to_the_filter_is_as_long_as_its_part_takes(browser: Any, server: Served) -> None:
-    tab = Tab(browser, server)
-    page = tab.open(part="curves")
-    held: list[Any] = []
-    page.route("**/run/*/*/overview*", lambda route: held.append(route))
-    page.keyboard.press("/")
-    while not held:
-        page.wait_for_timeout(20)
-    page.wait_for_timeout(200)
-    held[0].continue_()
-    wait(page, "document.activeElement.id == 'filter'")
-    tab.is_whole()
-    tab.context.close()
-
-
 FOLLOWS = """
 import pathlib, time, orch
 done = 0
