@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -22,6 +23,7 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
 settings.register_profile("busy", settings.default, deadline=None)
 settings.load_profile("busy")
 
+from tests.support.browsing import started_browser  # noqa: E402
 from tests.support.paths import ROOT  # noqa: E402
 from tests.support.private_slurm import PrivateSlurm, missing, started  # noqa: E402
 
@@ -43,6 +45,13 @@ def slurm() -> Iterator[PrivateSlurm]:
         pytest.skip(why)
     with started() as private:
         yield private
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real Chromium."""
+    with started_browser() as made:
+        yield made
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by mark

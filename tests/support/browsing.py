@@ -1,6 +1,6 @@
 """The page of `orch serve` in a real browser: its tabs, and waiting for what they show.
 
-A test takes the fixture ``browser`` (tests/orchestrator/serve/conftest.py), which needs playwright
+A test takes the fixture ``browser`` (tests/conftest.py), which needs playwright
 (`pip install playwright`, extra `browser`) and a Chromium of the system, or one that playwright has
 installed itself.
 """
@@ -122,3 +122,34 @@ def faint(page: Any, marks: Mapping[str, str]) -> list[str]:
     assert found["texts"] > 5
     faults: list[str] = found["faults"]
     return faults
+
+
+def ill_read(browser: Any, page_file: Path) -> list[str]:
+    """What is wrong with a written page for a reader's eyes, on a screen, a phone and paper, in
+    both schemes, with everything unfolded."""
+    found = []
+    for scheme, width, media in (
+        ("light", 1280, "screen"),
+        ("dark", 1280, "screen"),
+        ("light", 420, "screen"),
+        ("light", 794, "print"),
+    ):
+        page = browser.new_page(
+            color_scheme=scheme, viewport={"width": width, "height": 1123}, reduced_motion="reduce"
+        )
+        page.emulate_media(media=media)
+        page.goto(page_file.as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        faults = [f"{over} pixels too wide"] if over > 0 else []
+        faults += faint(page, {})
+        nodes = tree(page)
+        faults += [f"{one.role} without a name" for one in nodes if one in UNNAMED]
+        if [one.role for one in nodes].count("main") != 1:
+            faults.append("not one main part")
+        found += [f"{scheme} {width} {media}: {fault}" for fault in faults]
+        page.close()
+    return found
+
+
+UNNAMED = (Node("image", ""), Node("link", ""), Node("heading", ""))

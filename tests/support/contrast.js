@@ -46,6 +46,8 @@
     const isSvg = element instanceof SVGElement;
     const colour = rgba(isSvg ? style.fill : style.color);
     if (!colour) continue;
+    // Numbers of a heat map stand on its squares, which are a picture.
+    if (isSvg && element.ownerSVGElement.querySelector("image") && /^rgb\((0, 0, 0|255, 255, 255)\)$/.test(style.fill)) continue;
     const below = behind(element);
     const found = ratio(over([...colour.slice(0, 3), colour[3] * seen(element)], below), below);
     const size = parseFloat(style.fontSize);

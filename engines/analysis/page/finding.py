@@ -13,7 +13,7 @@ from engines.analysis.comparison import LEVEL, MACRO, Line
 from engines.analysis.load import Inputs
 from engines.analysis.report import Report
 from engines.analysis.text import beyond_zero, seeds_note
-from engines.shared.reporting.look import MINUS, limits, ticks, variable
+from engines.shared.reporting.look import MINUS, limits, ticks, word_variable
 from engines.shared.reporting.sources import labels, ran
 from engines.shared.reporting.statistics import Interval
 from engines.shared.reporting.text import percent, probability
@@ -210,4 +210,4 @@ def span(difference: Interval) -> str:
 
 def name_of(arm: str, colour: int) -> str:
     """The name of an arm in its colour."""
-    return f'<b style="color:{variable(colour)}">{escape(arm)}</b>'
+    return f'<b style="color:{word_variable(colour)}">{escape(arm)}</b>'

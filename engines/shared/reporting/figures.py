@@ -11,11 +11,12 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from engines.shared.reporting.look import GREY as GREY_PAIR
-from engines.shared.reporting.look import MOST_TICKS, SERIES, STEPS, limits, variable
+from engines.shared.reporting.look import MOST_TICKS, SERIES, STEPS, limits, variable, word_variable
 
 BLUE, ORANGE, GREEN = (light for light, _ in SERIES[:3])
 """First series and on; a page says them itself, for its scheme."""
@@ -165,8 +166,14 @@ def for_page(drawn: str, name: str) -> str:
     svg = drawn[drawn.index("<svg") :].replace(INK, "currentColor").replace(PAPER, "Canvas")
     svg = svg.replace(GRID, "var(--line)")
     for place, (light, _) in enumerate(SERIES):
-        svg = svg.replace(light, variable(place))
+        words = partial(in_colour, light=light, variable=word_variable(place))
+        svg = re.sub(r"<text [^>]*>", words, svg).replace(light, variable(place))
     # Several drawings share one page: their ids must not meet. Nothing outside the page is named,
     # not even by a comment.
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     return re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+
+
+def in_colour(element: re.Match[str], light: str, variable: str) -> str:
+    """The beginning of an element with a page's colour in place of the one that was drawn."""
+    return element[0].replace(light, variable)

@@ -23,6 +23,15 @@ SERIES = (
 )
 """Of arms, models or the values of any axis, on a light and on a dark page; the first one is the
 baseline's. Chosen so that the colour-blind tell all of them apart (CIE76 above 19)."""
+WORDS = (
+    ("#0072b2", "#5cb3ec"),
+    ("#b85000", "#ff8f4d"),
+    ("#217f66", "#3fc79c"),
+    ("#7a1f5c", "#c47aaa"),
+    ("#1a1a1a", "#f2f2f2"),
+    ("#5c4000", "#f5e08a"),
+)
+"""The same for words, which need more contrast than lines: 4.5 to 1, WCAG 2.1 AA."""
 STATES = {
     "ok": ("#2f7f63", "#58a98c"),
     "bad": ("#c0350b", "#ff8a5c"),
@@ -77,6 +86,11 @@ class Look:
 def variable(colour: int) -> str:
     """A colour of ``SERIES`` on a page, or the neutral one."""
     return "var(--none)" if colour == NEUTRAL else f"var(--c{colour + 1})"
+
+
+def word_variable(colour: int) -> str:
+    """The same colour for words."""
+    return "var(--none)" if colour == NEUTRAL else f"var(--w{colour + 1})"
 
 
 def looks_of(
@@ -137,12 +151,14 @@ def colour_axis(settings: Sequence[Mapping[str, Any]], prefer: str = FIRST_AXIS)
 
 
 def css() -> str:
-    """All colours as variables of a page: ``--c1`` and on for series, and the states by name."""
+    """All colours as variables of a page: ``--c1`` and on for series, ``--w1`` and on for words in
+    them, and the states by name."""
     schemes = []
     for scheme in (0, 1):
         series = [f"--c{place + 1}:{pair[scheme]}" for place, pair in enumerate(SERIES)]
+        words = [f"--w{place + 1}:{pair[scheme]}" for place, pair in enumerate(WORDS)]
         states = [f"--{name}:{pair[scheme]}" for name, pair in STATES.items()]
-        schemes.append(";".join([*series, *states]))
+        schemes.append(";".join([*series, *words, *states]))
     light, dark = schemes
     # On paper everything is light.
     return (

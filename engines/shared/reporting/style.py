@@ -36,7 +36,7 @@ tr.macro td,tr.sum td{font-weight:600}
 figure{margin:1.2rem 0;overflow-x:auto}
 figure svg{max-width:100%;height:auto}
 figcaption,li{font-size:.9rem}
-li{overflow-wrap:anywhere}
+h1,h2,h3,p,li,summary{overflow-wrap:anywhere}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.8rem;margin:.4rem 0}
 article{border-top:1px solid var(--line);padding:.7rem 0}
 article pre{background:#8881;padding:.4rem .6rem;border-radius:4px}

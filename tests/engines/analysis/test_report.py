@@ -14,6 +14,7 @@ from engines.contract.program import Stop
 from engines.contract.progress import Progress
 from engines.contract.results import Row, write_results
 from engines.evaluation.config import Config as EvaluationConfig
+from tests.support.browsing import ill_read
 from tests.support.scores import Columns, write_scores
 
 
@@ -564,10 +565,20 @@ def test_figures_take_the_colours_of_the_page_and_names_of_arms_that_end_alike_s
     for figure in figures:
         assert "currentColor" in figure
         assert not re.search("#(010203|0072b2|d55e00)", figure)
-    names = dict(re.findall(r'fill: var\(--(c1|c2)\)" x="[\d.]+" y="([\d.]+)"', figures[0]))
-    assert abs(float(names["c1"]) - float(names["c2"])) > 9  # the letters are 9 points high
+    names = dict(re.findall(r'fill: var\(--(w1|w2)\)" x="[\d.]+" y="([\d.]+)"', figures[0]))
+    assert abs(float(names["w1"]) - float(names["w2"])) > 9  # the letters are 9 points high
     assert "another" not in figures[0]
     assert "2 seeds thin, their mean thick; band: 95 % interval" in figures[0]
+
+
+@pytest.mark.browser
+def test_the_page_is_read_on_every_ground_and_width(browser, tmp_path):
+    inputs = [
+        evaluated(tmp_path, arm, {"math": [0, 1, 1, 1], "logic": [1, 0, 0, 0]})
+        for arm in ("baseline", "pcgrad")
+    ]
+    inputs += [trained(tmp_path, arm, 0, 0.8) for arm in ("baseline", "pcgrad")]
+    assert ill_read(browser, report(tmp_path, inputs) / "report.html") == []
 
 
 def title_of(out: Path) -> str:

@@ -23,6 +23,7 @@ from engines.fsm_report.summary import difference, summarise
 from engines.shared.reporting.figures import prepare
 from engines.shared.reporting.statistics import Interval
 from orchestrator.planning.planner import make_plan
+from tests.support.browsing import ill_read
 from tests.support.paths import ROOT
 
 PLAN = ROOT / "jobs" / "fsm-icl.yaml"
@@ -240,6 +241,21 @@ def test_the_report_answers_with_figures_and_says_what_it_cannot_know(
     assert page.count("<svg") == 3
     assert not re.search(r'(src|href)="(?!#)', page)
     assert "http" not in page.replace("http://www.w3.org/", "")
+
+
+@pytest.mark.browser
+def test_the_page_is_read_on_every_ground_and_width(
+    browser: Any, trained: Path, tmp_path: Path
+) -> None:
+    report(
+        trained,
+        tmp_path / "out",
+        [
+            {"ask": "Q1?", "kind": "match", "first": "small", "second": "rival"},
+            {"ask": "Q2?", "kind": "learned", "first": "small"},
+        ],
+    )
+    assert ill_read(browser, tmp_path / "out" / "report.html") == []
 
 
 def test_a_question_that_lacks_its_second_group_is_refused() -> None:

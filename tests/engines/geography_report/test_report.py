@@ -19,6 +19,7 @@ from engines.geography_report.load import read_jobs
 from engines.geography_report.report import Report, make_report
 from engines.geography_report.text import headline
 from engines.shared.geography.tasks import PUBLISHED_PAIRS, TASKS
+from tests.support.browsing import ill_read
 from tests.support.city_reports import ATTRIBUTION, Jobs, report_config
 from tests.support.paths import ROOT
 
@@ -90,6 +91,13 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Jobs]:
     done = run(jobs, out, replaced=replaced)
     assert done.returncode == 0, done.stderr
     return out, jobs
+
+
+@pytest.mark.browser
+def test_the_page_is_read_on_every_ground_and_width(
+    browser: Any, learned: tuple[Path, Jobs]
+) -> None:
+    assert ill_read(browser, learned[0] / "report.html") == []
 
 
 def test_the_text_says_first_what_was_learned_and_names_what_decides_it(

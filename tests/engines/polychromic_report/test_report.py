@@ -10,6 +10,7 @@ from engines.polychromic_report.config import Config
 from engines.polychromic_report.report import make_report
 from engines.polychromic_report.tables import level
 from engines.shared.reporting.statistics import Interval
+from tests.support.browsing import ill_read
 from tests.support.reply_reports import Planted, plant
 
 PLAIN = Planted(0.0, "none")
@@ -56,6 +57,12 @@ def test_gated_arms_reach_a_level_and_nonsense_does_not(both) -> None:
     assert "Weight 2, not gated is refused for its quality" in " ".join(text.split())
     assert any("bought with replies that the checker refuses" in one for one in facts["findings"])
     assert facts["missing"] == []
+
+
+@pytest.mark.browser
+def test_the_page_is_read_on_every_ground_and_width(browser, both, tmp_path) -> None:
+    (tmp_path / "report.html").write_text(both[1])
+    assert ill_read(browser, tmp_path / "report.html") == []
 
 
 def test_first_picture_is_quality_against_diversity(both) -> None:

@@ -29,6 +29,7 @@ from engines.contract.progress import Progress
 from engines.contract.results import write_results
 from engines.evaluation.config import Config as EvaluationConfig
 from engines.shared.reporting.statistics import Interval, halves, weighted_error
+from tests.support.browsing import ill_read
 from tests.support.scores import Columns, share, write_scores
 
 
@@ -251,6 +252,16 @@ def test_both_arms_are_in_one_picture_and_the_page_names_nothing_outside_it(tmp_
         "answers.png",
     }
     assert max(map(len, (out / "report.txt").read_text().splitlines())) <= 110
+
+
+@pytest.mark.browser
+def test_the_page_is_read_on_every_ground_and_width(browser: Any, tmp_path: Path) -> None:
+    points = [
+        point
+        for arm in ("baseline", "pcgrad")
+        for point in evaluated(tmp_path, arm, [{"math": percent(40)}, {"math": percent(70)}])
+    ]
+    assert ill_read(browser, report(tmp_path, points) / "report.html") == []
 
 
 def test_the_seeds_of_an_arm_are_one_curve_whose_band_is_over_seeds(tmp_path: Path) -> None:

@@ -2,15 +2,19 @@
 
 import itertools
 import math
+import re
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engines.shared.reporting.figures import ORANGE, prepare, save
 from engines.shared.reporting.look import (
     DASHES,
     LINES,
     SERIES,
     STATES,
+    WORDS,
     Look,
     css,
     limits,
@@ -120,6 +124,28 @@ def linear(colour: str) -> list[float]:
     """Light of red, green and blue, by sRGB."""
     values = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
     return [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in values]
+
+
+def test_words_in_any_colour_are_read_on_white_and_on_the_lightest_dark_page_of_a_browser():
+    assert contrast("#000000", "#ffffff") == 21
+    assert len(WORDS) == len(SERIES)
+    for light, dark in [*WORDS, *STATES.values()]:
+        assert contrast(light, "#ffffff") >= 4.5
+        assert contrast(dark, "#242424") >= 4.5
+
+
+def test_a_figure_has_the_colours_of_words_for_words_and_those_of_lines_for_lines(tmp_path: Path):
+    prepare()
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots()
+    axis.plot([0, 1], color=ORANGE)
+    axis.text(0, 0, "pcgrad", color=ORANGE)
+    svg = save(figure, tmp_path / "one", "caption", "").svg
+    (text,) = re.findall(r"<text [^>]*>(?=pcgrad)", svg)
+    assert "var(--w2)" in text
+    assert "stroke: var(--c2)" in svg
+    assert ORANGE not in svg
 
 
 # Machado, Oliveira and Fernandes 2009, whole severity.
