@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -148,6 +149,18 @@ def until(folder: Path, met: Callable[[Rows], bool], seconds: float = 240) -> Ro
         )
         time.sleep(0.3)
     return found
+
+
+def warn_the_job(folder: Path, before: int | None = None) -> int:
+    """Send the one job of `local` the signal of a time limit; returns its process. The scheduler
+    notes a process after its start, so one that the job had ``before`` may still stand there."""
+    (table,) = folder.glob("runs/[!.]*/*/scheduler/table.json")
+    deadline = time.monotonic() + 60
+    while (pid := next(iter(json.loads(table.read_text()).values())).get("pid")) in (None, before):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGUSR2)
+    return int(pid)
 
 
 def over(found: Rows) -> bool:

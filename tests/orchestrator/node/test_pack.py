@@ -31,7 +31,7 @@ from orchestrator.runs.record import JobId, JobState, Record, Token
 from orchestrator.runs.run import waiting
 from orchestrator.runs.sources import Answer, ExitRecord, SchedulerRecord
 from tests.support.builders import job, planned, run_of, submitted
-from tests.support.cli import SAVES, SMALL, jobs, launch, orch, until
+from tests.support.cli import SAVES, SMALL, jobs, launch, orch, until, warn_the_job
 from tests.support.extras import needs
 from tests.support.node import start_node
 
@@ -578,9 +578,7 @@ def test_a_pack_is_requeued_as_long_as_a_member_goes_on(tmp_path: Path) -> None:
     text = f"  a: {{command: 'bash saves.sh {{n}}', matrix: {{n: [1, 2]}}, {ONE}}}\n"
     assert launch(tmp_path, text, "--no-watch").returncode == 0
     until(tmp_path, lambda _: (tmp_path / "ready1").exists() and (tmp_path / "ready2").exists())
-    (table,) = tmp_path.glob("runs/[!.]*/*/scheduler/table.json")
-    (row,) = json.loads(table.read_text()).values()
-    os.kill(row["pid"], signal.SIGUSR2)
+    warn_the_job(tmp_path)
     found = until(tmp_path, lambda now: {job["state"] for job in now.values()} == {"COMPLETED"})
     assert [(job["attempt"], job["restarts"]) for job in found.values()] == [(1, 1), (1, 1)]
 

@@ -1,8 +1,5 @@
 """Packs of which only so many jobs run at a time: one allocation, one warm process, many turns."""
 
-import json
-import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -10,7 +7,7 @@ import pytest
 from jobs.spec import Resources
 from orchestrator.errors import DescriptionError
 from tests.support.builders import planned
-from tests.support.cli import SAVES, jobs, launch, orch, until
+from tests.support.cli import SAVES, jobs, launch, orch, until, warn_the_job
 
 SMALL = "resources: {cpus: 1, memory_gb: 1, minutes: 2}"
 
@@ -63,13 +60,7 @@ def test_warned_before_its_limit_the_pack_is_requeued_with_those_whose_turn_has_
     assert launch(tmp_path, text, "--no-watch").returncode == 0
     until(tmp_path, lambda _: (tmp_path / "ready1").exists())
     assert "waits for its turn in the pack" in orch(tmp_path, "status").stdout
-    (table,) = tmp_path.glob("runs/[!.]*/*/scheduler/table.json")
-
-    def warn() -> None:
-        (row,) = json.loads(table.read_text()).values()
-        os.kill(row["pid"], signal.SIGUSR2)
-
-    warn()
+    first = warn_the_job(tmp_path)
     until(tmp_path, lambda _: (tmp_path / "ready2").exists())
-    warn()
+    warn_the_job(tmp_path, before=first)
     until(tmp_path, lambda now: {job["state"] for job in now.values()} == {"COMPLETED"})
