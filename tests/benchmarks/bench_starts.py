@@ -137,11 +137,9 @@ def finished_run(folder: Path) -> None:
 
 
 def look(folder: Path, checkout: Path, kept: bool) -> Way:
-    """`orch status`, without the finder of an editable install; ``kept``: the look before may
-    answer."""
+    """`orch status` of a checkout; ``kept``: the look before may answer."""
     cache = folder / f"cache-{checkout.name}-{kept}"
     code = "from orchestrator.cli.__main__ import main; main()"
-    # As the script of a wheel: site packages, and nothing of an editable install.
     start = program(
         *(sys.executable, "-P", "-c", code, "status", "six"),
         ORCH_RUNS=str(folder / "runs"),
