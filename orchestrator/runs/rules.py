@@ -54,6 +54,8 @@ def results_complete(sources: Sources) -> Record | None:
     # from before a requeue.
     exit_record = sources.exit_record or sources.earlier_exit
     if exit_record is not None and not exit_record.results:
+        if exit_record.requeued or sources.earlier_exit is not None:
+            record = replace(record, restarts=exit_record.restart + 1)
         exit_record = None
     if record.state is JobState.COMPLETED and (record.ended is not None or exit_record is None):
         return record

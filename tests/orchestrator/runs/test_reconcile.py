@@ -119,6 +119,18 @@ def test_an_exit_record_of_an_earlier_attempt_says_nothing() -> None:
     )
 
 
+def test_results_of_a_start_that_has_left_no_record_yet_count_the_requeue_before_it() -> None:
+    before = dataclasses.replace(left(75, False), requeued=True, restart=1)
+    for active in ({TOKEN: seen(JobState.RUNNING)}, {}, None):
+        now = reconcile([record()], active, None, {"train": before}, {"train"}, 100.0)
+        again = reconcile(now, {}, None, {"train": before}, {"train"}, 101.0)
+        assert now[0].state is again[0].state is JobState.COMPLETED
+        assert (now[0].restarts, again[0].restarts) == (2, 2)
+    # A start that failed by itself is not followed by another.
+    (failed,) = reconcile([record()], {}, None, {"train": left(1, False)}, {"train"}, 100.0)
+    assert failed.restarts == 0
+
+
 def test_the_cause_is_the_log_line_and_the_word_of_accounting() -> None:
     (now,) = reconcile(
         [record()],
