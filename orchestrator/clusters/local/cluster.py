@@ -23,12 +23,13 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from jobs.spec import Job
 from orchestrator.clusters.batch import Batch, Waits, becoming
-from orchestrator.clusters.local.machine import this_machine
+from orchestrator.clusters.local.machine import Machine, this_machine
 from orchestrator.clusters.local.scheduler import send
 from orchestrator.clusters.local.table import queued_tokens, read_table
 from orchestrator.errors import SubmitError
@@ -70,9 +71,14 @@ class LocalCluster:
         self.gave_way = False
         """Whether a scheduler was asked to end, for one with this process's environment."""
 
+    @cached_property
+    def machine(self) -> Machine:
+        """This machine, asked once: `nvidia-smi` takes a second or more on some."""
+        return this_machine()
+
     def largest(self, job: Job) -> dict[str, int] | None:  # noqa: ARG002  # one machine for all
         """All the memory of this machine."""
-        return {"memory_gb": this_machine().memory_gb}
+        return {"memory_gb": self.machine.memory_gb}
 
     def most_jobs(self) -> int | None:
         """No limit of its own."""
@@ -103,7 +109,7 @@ class LocalCluster:
     def submit(self, batch: Batch, waits: Waits) -> str:
         """Put the job in the queue and see that a scheduler runs. SubmitError if it can never run
         here."""
-        refusal = this_machine().refusal(batch.resources)
+        refusal = self.machine.refusal(batch.resources)
         if refusal:
             raise SubmitError(f"{batch.title} {refusal}")
         (self.folder / "queue").mkdir(parents=True, exist_ok=True)

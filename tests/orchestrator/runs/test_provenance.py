@@ -25,7 +25,7 @@ from orchestrator.runs.provenance.code_copies import (
     take_engines,
     take_folder,
 )
-from orchestrator.runs.provenance.launches import PATCH_BYTES, cut, git_state
+from orchestrator.runs.provenance.git_state import PATCH_BYTES, cut, git_state
 from orchestrator.runs.provenance.redaction import is_secret, redacted
 from tests.support.builders import PLANNED, planned
 from tests.support.cli import SMALL, describe, orch, the_run
