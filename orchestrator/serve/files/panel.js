@@ -197,7 +197,7 @@ function append(own, text, from) {
   // A piece from the middle begins at its first whole line.
   const cut = !own.text && from > 0 ? text.slice(text.indexOf("\n") + 1) : text;
   own.text = plain(own.text + cut).slice(-LOG_LETTERS);
-  box.textContent = own.text || "the log is empty so far";
+  box.textContent = own.text || "the log is empty";
   if (atEnd) box.scrollTop = box.scrollHeight;
 }
 
