@@ -266,6 +266,7 @@ def write_files(
         "positions": json.dumps(POSITIONS),
         "attribution": world.attribution,
     }
+    # safetensors 0.8.0 writes an array as it lies in memory, also one that is not row by row.
     save_file(
         {"states": np.ascontiguousarray(taken.states["trained"])}, temporary, metadata=described
     )

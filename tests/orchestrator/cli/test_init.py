@@ -1,12 +1,17 @@
 """`orch init`: what it writes runs as it is, and nothing is overwritten."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from orchestrator.node import importable
 from tests.support.cli import orch
 from tests.support.extras import needs
+from tests.support.models import byte_tokenizer, qwen2
 
 
 def init(folder: Path, kind: str) -> None:
@@ -85,6 +90,43 @@ def test_a_language_model_is_fine_tuned_on_the_written_questions(tmp_path: Path)
     assert all(one["eval_loss"] < 5.5 for one in tuned.values())
     for job in tmp_path.glob("runs/first-try/*/jobs/finetune*/out/checkpoints/*"):
         assert json.loads((job / "manifest.json").read_text())["format"] == "huggingface"
+
+
+@needs("torch", "transformers", "accelerate")
+def test_the_loss_of_a_tuned_model_is_one_per_token(tmp_path: Path) -> None:
+    """Ten rows are held out, in batches of eight and two; the first is longer than all others. The
+    mean over batches, which the Trainer itself gives, is another number."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    init(tmp_path, "finetune")
+    out, data = tmp_path / "out", tmp_path / "data.jsonl"
+    out.mkdir()
+    rows = [{"prompt": "say", "response": "ab" * (40 if n == 0 else 1)} for n in range(50)]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    qwen2(vocab_size=257, eos_token_id=256).save_pretrained(tmp_path / "model")
+    tokenizer = byte_tokenizer()
+    tokenizer.save_pretrained(tmp_path / "model")
+    script = tmp_path / "jobs" / "first-try" / "finetune.py"
+    command = [sys.executable, str(script), "--model", str(tmp_path / "model")]
+    command += ["--data", str(data), "--lr", "0.01", "--steps", "10"]
+    paths = {"ORCH_OUT": str(out), "PYTHONPATH": importable.__path__[0]}
+    subprocess.run(command, check=True, env=os.environ | paths, cwd=tmp_path)
+
+    model = AutoModelForCausalLM.from_pretrained(out / "checkpoints" / "step-10" / "model")
+    losses: list[float] = []
+    for row in rows[:10]:
+        prompt, response = (tokenizer(row[name])["input_ids"] for name in ("prompt", "response"))
+        ids = torch.tensor([*prompt, *response, 256])
+        with torch.no_grad():
+            logits = model(ids[None]).logits[0, len(prompt) - 1 : -1]
+        wanted = ids[len(prompt) :]
+        losses += torch.nn.functional.cross_entropy(logits, wanted, reduction="none").tolist()
+    (found,) = json.loads((out / "results.json").read_text())["rows"]
+    assert found["metric"] == "eval_loss"
+    assert found["value"] == pytest.approx(sum(losses) / len(losses), rel=1e-4)
+    manifest = json.loads((out / "checkpoints" / "step-10" / "manifest.json").read_text())
+    assert manifest["metrics"]["eval_loss"] == found["value"]
 
 
 def test_files_that_are_there_stay(tmp_path: Path) -> None:
