@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 
 from orchestrator.description.catalogue import find_experiment
 from orchestrator.description.profile import Profile
+from orchestrator.lifecycle.deaths.kinds import ADVICE
 from orchestrator.lifecycle.failure_causes import with_cause
 from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run
@@ -212,6 +214,22 @@ def test_a_real_run_that_fails_says_why_on_a_terminal_of_80_columns(tmp_path):
     assert "– b: needs a/code=3, which is FAILED" in shown
     assert "what to do: orch why a/code=3    run again: orch retry" in shown
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_the_command_that_is_named_after_a_failure_submits_what_failed(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("import a_package_that_is_not_there")
+    launch(tmp_path, f"  a: {{command: {sys.executable} a.py, {SMALL}}}\n")
+    shown = orch(tmp_path, "status", COLUMNS="80").stdout
+    named = re.search(r"once mended: orch (retry --job a)$", shown, re.MULTILINE)
+    assert named, shown
+    (tmp_path / "a.py").write_text("")
+    assert "submitted a as" in orch(tmp_path, *named[1].split()).stdout
+    assert orch(tmp_path, "wait", timeout=100).returncode == 0
+
+
+@pytest.mark.parametrize("advice", ADVICE.values())
+def test_an_advice_names_commands_as_they_are_written(advice: str) -> None:
+    assert advice.count("--job") == advice.count("orch retry --job JOB")
 
 
 def test_the_results_that_a_stage_names_stand_before_the_progress_of_its_jobs(
