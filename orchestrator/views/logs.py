@@ -119,7 +119,8 @@ def reports(run: Run, records: Sequence[Record]) -> list[dict[str, str]]:
     made += [record for record in records if run.by_name[record.name].engine in GROWING][-1:]
     if not made:
         raise RunError(
-            f"{run.name} has no stage with an engine that writes reports: {', '.join(REPORTS)}"
+            f"{run.name} has no stage with an engine that writes reports ({', '.join(REPORTS)}); "
+            f"its numbers: orch results {run.name}, as a page: orch page {run.name}"
         )
     told = []
     for record in made:
