@@ -112,6 +112,23 @@ def test_a_failed_sweep_says_what_failed_and_what_the_dead_have_in_common(width,
     matches(f"status-failed-sweep-{width}", lines, width, RUN=run.name)
 
 
+def test_a_second_attempt_leaves_a_line_for_each_job_on_80_columns(tmp_path):
+    run = run_made(tmp_path, describe(tmp_path, SWEEP))
+    reason = "Resources: no CPU free; used by trial/full-1a2b3c4d:train/lr=0.0001,width=256,seed=0"
+
+    def queued(record: Record, number: int) -> Record:
+        if number < 2:
+            return ended(record, number, JobState.COMPLETED)
+        return replace(record, state=JobState.PENDING, attempt=1 + number % 2, reason=reason)
+
+    lines = status_lines(run, changed(run, queued), "", START + 60, Screen(80, 60), every=True)
+    shown = [line.plain for line in lines]
+    assert max(map(len, shown)) <= 80
+    again = [line for line in shown if "queued [attempt 2]" in line]
+    assert len(again) == sum(1 + number % 2 == 2 for number in range(2, len(run.plan.jobs)))
+    assert all("Resources: no CPU…" in line for line in again), again
+
+
 def test_each_job_of_a_failed_sweep(tmp_path):
     run, records = failed_sweep(tmp_path)
     lines = status_lines(run, records, "", START + 60, Screen(80, 24), every=True)
