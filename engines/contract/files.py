@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -75,12 +76,20 @@ def write_text(path: Path, text: str) -> None:
     """Write a whole file so that a reader sees the old content or the new one, never half of it."""
     # Hidden, and named by the process: two that write the same file do not write into one another.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        # Without it a crash of the machine may leave the new name with no content.
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("w") as file:
+            file.write(text)
+            file.flush()
+            # Without it a crash of the machine may leave the new name with no content.
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        # A person knows the file by its own name, and half of one is of no use.
+        error.filename = str(path)
+        del error.filename2
+        with suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def write_json(path: Path, value: object) -> None:

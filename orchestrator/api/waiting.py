@@ -71,7 +71,7 @@ def wait(
             told = trouble
             tell(f"could not ask: {trouble}" if trouble else "the scheduler answers again")
         meant = [record for record in records if wanted is None or record.name in wanted]
-        is_over = settled(run, meant) or (ended(records, meant) and not trouble)
+        is_over = settled(run, meant) or (ended(run, records, meant) and not trouble)
         left = None if deadline is None else deadline - time.monotonic()
         if is_over or (left is not None and left <= 0):
             return Waited(meant, is_over, trouble)
@@ -89,8 +89,8 @@ def settled(run: Run, meant: Sequence[Record]) -> bool:
     return states <= GOOD or (states <= FINAL and not run.plan.retry)
 
 
-def ended(records: list[Record], meant: Sequence[Record]) -> bool:
+def ended(run: Run, records: Sequence[Record], meant: Sequence[Record]) -> bool:
     """Whether nothing more becomes of some of a run's jobs by itself."""
     if all(record.state in FINAL for record in meant):
         return True
-    return over(records)
+    return over(run, records)

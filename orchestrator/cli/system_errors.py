@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 
 from orchestrator.folders import runs_root
@@ -50,6 +51,8 @@ ADVICE = {
     errno.ELOOP: "links lead in a circle (ls -l): remove one of them",
 }
 """What to do about what the surroundings may refuse."""
+DRAFT = re.compile(r"(?:(?<=/)|^)\.([^/]+)\.\d+\.tmp$")
+"""What a file is called while it is written; a person knows it by its name."""
 CHANGED = (
     errno.ENOENT,
     errno.ENOTDIR,
@@ -117,7 +120,7 @@ def folder_is_there() -> bool:
 def named(error: OSError) -> str:
     """The file that an error names; of a renaming the name that was to be had."""
     name = error.filename2 or error.filename
-    return os.fsdecode(name) if isinstance(name, str | bytes) else ""
+    return DRAFT.sub(r"\1", os.fsdecode(name)) if isinstance(name, str | bytes) else ""
 
 
 def is_of_a_run(name: str) -> bool:

@@ -298,7 +298,7 @@ def judged_record(
             now,
             state=JobState.WAITING,
             source="gate",
-            reason=f"gate is open: {gate.text}",
+            reason=f"gate is undecided: {gate.text}",
             waits_on=Wait.NOTHING_MORE if gate.final else Wait.GATE,
         )
     # A gate or a person kept it back before, and neither does now.

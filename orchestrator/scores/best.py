@@ -45,8 +45,8 @@ def best_settings(
         rankings[stage] = settings_of(run, stage, metric, higher, found)
     if not rankings:
         names = sorted({name for listed in known.values() for name in listed})
-        there = f"; there are: {', '.join(names)}" if names else ": there are no results yet"
-        raise RunError(f"{run.name}: no result has the metric {metric}{near(metric, names)}{there}")
+        there = near(metric, names) if names else ": there are no results yet"
+        raise RunError(f"{run.name}: no result has the metric {metric}{there}")
     return rankings
 
 

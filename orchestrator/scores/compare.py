@@ -131,7 +131,10 @@ def run_report(folder: Path, program: str) -> None:
     lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
     reason = lines[-1].removeprefix(f"{program}: ").replace(f"{config}: ", "")
     if "ModuleNotFoundError" in lines[-1]:
-        reason += "; install the engines here, or run it where they are"
+        reason += (
+            "; install the engines here (pip install 'slurm-ml-orchestrator[engines]'), or run it "
+            "where they are"
+        )
     raise RunError(reason)
 
 

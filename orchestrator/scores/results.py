@@ -181,10 +181,14 @@ def bound(value: Scalar | None) -> float | None:
 
 def write_table(path: Path, lines: Sequence[Tidy], parquet: bool) -> None:
     """Write the rows; RunError where that cannot be."""
+    if not path.parent.is_dir():
+        raise RunError(f"{path}: there is no folder {path.parent}; make it, or name another file")
+    if path.is_dir():
+        raise RunError(f"{path}: is a folder; name a file in it")
     try:
         if parquet:
             write_parquet(path, lines)
         else:
             write_text(path, csv_text(lines))
-    except (ConfigError, OSError) as error:
+    except ConfigError as error:
         raise RunError(f"{path}: {error}") from error

@@ -32,6 +32,8 @@ PIECE_BYTES = 1 << 20
 """So much of a log is in memory at once."""
 FOLLOWING_SECONDS = 5.0
 """How old the state of a job may be whose log is followed."""
+NEWS_SECONDS = 60.0
+"""How old a state may be that is listed without its age: `orch list` asks no scheduler."""
 REPORTS = ("analysis", "fsm_report", "geography_report", "polychromic_report")
 """Engines that leave report.txt and report.html."""
 GROWING = ("analysis.evolution", "analysis.measured")
@@ -91,11 +93,13 @@ def runs_table(root: Path, screen: Screen) -> list[Text]:
         # Only state files are read: asking a scheduler about every run that ever was would take
         # many calls.
         run = open_run(folder)
-        counts = Counter(record.state for record in run.load())
+        records = run.load()
+        counts = Counter(record.state for record in records)
         copied = "" if run.origin is None else " (a copy)"
         where = f"{run.profile.name or run.profile.kind}{copied}"
-        age = ago(run.created, time.time())
-        rows.append((run.name, where, age, counts_text(counts)))
+        now = time.time()
+        told = counts_text(counts) + seen_text(records, now)
+        rows.append((run.name, where, ago(run.created, now), told))
     if not rows:
         raise RunError(
             f"{root}: no run here yet; launch one: orch launch EXPERIMENT (or set "
@@ -111,6 +115,13 @@ def runs_table(root: Path, screen: Screen) -> list[Text]:
     return drawn_lines(columns, screen)
 
 
+def seen_text(records: Sequence[Record], now: float) -> str:
+    """Since when nobody has asked about jobs that may have gone on since; empty while that is
+    news."""
+    seen = max((one.seen for one in records if one.state in ACTIVE), default=0.0)
+    return f"; seen {ago(seen, now)}" if seen and now - seen > NEWS_SECONDS else ""
+
+
 def reports(run: Run, records: Sequence[Record]) -> list[dict[str, str]]:
     """Of each of the run's analysis jobs: job, the text of report.txt, and where the page is
     (``html``). RunError says what is missing."""
@@ -119,7 +130,8 @@ def reports(run: Run, records: Sequence[Record]) -> list[dict[str, str]]:
     made += [record for record in records if run.by_name[record.name].engine in GROWING][-1:]
     if not made:
         raise RunError(
-            f"{run.name} has no stage with an engine that writes reports: {', '.join(REPORTS)}"
+            f"{run.name} has no stage with an engine that writes reports ({', '.join(REPORTS)}); "
+            f"its numbers: orch results {run.name}, as a page: orch page {run.name}"
         )
     told = []
     for record in made:

@@ -24,13 +24,14 @@ from orchestrator.runs.reuse.ledger import newest
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import OUTSIDE
 from orchestrator.views.moments import ago, clock, said_of, stamp
+from orchestrator.views.overview.signs import UNDECIDED, decision_word
 from orchestrator.views.ran.facts import ran_lines
 from orchestrator.views.status import progress_text, row
 
 SHOWN = 8
 """Jobs of a list that are named; of the others only how many."""
 EARLIER_DECISIONS = 3
-ANSWERS = {True: "met", False: "not met", None: "open"}
+ANSWERS = {True: "met", False: "not met", None: UNDECIDED}
 DECIDED_BY = {
     "results_complete": "its complete results",
     "pack_member_ended": "the exit record on the node: this member of the pack ended by itself",
@@ -216,7 +217,7 @@ def choice_lines(run: Run, record: Record) -> list[str]:
     if decided is None:
         return []
     holds_now = "final" if settled(run, record) else "until it is submitted"
-    chosen = decided["chosen"] or "open"
+    chosen = decided["chosen"] or UNDECIDED
     state = f", {holds_now}" if decided["chosen"] else ""
     lines = [f"follows: {chosen}{state}, decided at {stamp(decided['time'])}"]
     lines.append(f"  {run.plan.choices[record.name].asks}")
@@ -246,7 +247,7 @@ def search_lines(run: Run, record: Record) -> list[str]:
     if one.told:
         lines.append(f"  by the {search.asks} of {len(one.told)} points; each counts with its mean")
     for told in one.told:
-        value = "open" if told.open else "failed"
+        value = UNDECIDED if told.open else "failed"
         if told.value is not None:
             value = number_text(told.value)
         lines.append(f"    point {told.point}, {values_text(told.axes)}: {value}")
@@ -256,8 +257,8 @@ def search_lines(run: Run, record: Record) -> list[str]:
 def gate_lines(decided: Kept) -> list[str]:
     """The decision, then each condition with the value of every job and its file, then earlier
     decisions."""
-    decision, when = decided["decision"], stamp(decided["time"])
-    lines = [f"gate: {decision}, decided at {when}"]
+    decision, when = decision_word(decided["decision"]), stamp(decided["time"])
+    lines = [f"gate: {decision}, {'since' if decision == UNDECIDED else 'decided at'} {when}"]
     for entry in decided["inputs"]:
         condition = Condition.from_dict(entry["condition"])
         findings = [Finding.from_dict(finding) for finding in entry["findings"]]
@@ -266,7 +267,9 @@ def gate_lines(decided: Kept) -> list[str]:
         for finding in findings:
             lines.append(finding_line(condition, finding))
     for old in decided["history"][-EARLIER_DECISIONS:]:
-        lines.append(f"  before: {old['decision']} at {stamp(old['time'])}: {old['text']}")
+        lines.append(
+            f"  before: {decision_word(old['decision'])} at {stamp(old['time'])}: {old['text']}"
+        )
     return lines
 
 

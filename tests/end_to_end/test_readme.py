@@ -25,7 +25,7 @@ def test_the_example_of_the_first_page_runs_as_it_stands(tmp_path: Path) -> None
     errors = {row["job"]: row["value"] for row in rows if row["metric"] == "error"}
     assert len(errors) == 12
     assert {job for job in errors if job.startswith("again")} == {
-        f"again/new={seed}" for seed in (10, 11, 12)
+        f"again/trial={seed}" for seed in (10, 11, 12)
     }
     best = min((job for job in errors if job.startswith("train")), key=lambda job: errors[job])
-    assert f"follows: {best}" in orch(tmp_path, "why", "again/new=10").stdout
+    assert f"follows: {best}" in orch(tmp_path, "why", "again/trial=10").stdout

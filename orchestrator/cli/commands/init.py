@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import importlib.util
 import json
 import shlex
 import shutil
@@ -35,6 +36,12 @@ SCRIPTS = {
     Kind.evaluate: {"evaluate.py": "score"},
 }
 """Names of the scripts of each, and what they are called in jobs/templates/scripts."""
+NEEDS: dict[Kind, tuple[str, ...]] = {
+    Kind.train: ("torch",),
+    Kind.sweep: ("torch",),
+    Kind.finetune: ("torch", "transformers", "accelerate"),
+}
+"""Packages that the scripts import; those of the others need none."""
 
 
 def init(
@@ -68,6 +75,10 @@ def init(
         f"wrote jobs/{name}.yaml and jobs/{name}/; run it here: "
         f"orch launch {name} --cluster local --watch"
     )
+    # The scripts get the Python that runs this (``interpreter``), so what is missing is known.
+    missing = [one for one in NEEDS.get(kind, ()) if importlib.util.find_spec(one) is None]
+    if missing:
+        print(f"first install what its scripts import: pip install {' '.join(missing)}")
 
 
 def write_experiment(kind: Kind, name: str, jobs: Path) -> None:

@@ -84,11 +84,11 @@ ADVICE = {
     Kind.NOT_A_NUMBER: "lower the learning rate or clip gradients; unchanged, it fails again",
     Kind.PACKAGE: (
         "install it in the environment of the jobs (the profile's setup and python), then"
-        " orch retry --job"
+        " orch retry --job JOB"
     ),
-    Kind.IMPORT: "two packages do not fit together; fix the environment, then orch retry --job",
+    Kind.IMPORT: "two packages do not fit together; fix the environment, then orch retry --job JOB",
     Kind.ENVIRONMENT: (
-        "fix the environment that the profile's setup and python name, then orch retry --job"
+        "fix the environment that the profile's setup and python name, then orch retry --job JOB"
     ),
     Kind.SETUP: "fix that line of the profile's setup, then orch retry",
     Kind.VARIABLE: "set it in the profile's environment or setup, then orch retry",
@@ -100,10 +100,10 @@ ADVICE = {
     ),
     Kind.PROGRAM: (
         "see its first line, its mode (chmod +x) and which processor it was built for, then"
-        " orch retry --job"
+        " orch retry --job JOB"
     ),
     Kind.CRASH: "orch retry leaves this node out; if it comes back, it is the program",
-    Kind.CODE: "fix it, then orch retry --job; unchanged, it fails again",
+    Kind.CODE: "fix it, then orch retry --job JOB; unchanged, it fails again",
     Kind.CANCELLED: "orch retry starts it again",
     Kind.UNKNOWN: "read the log: orch logs",
 }

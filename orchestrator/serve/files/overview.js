@@ -184,7 +184,7 @@ function gates() {
   if (!list.length) return [];
   const columns = [
     { key: "gate", name: "gate of", kind: "job", value: (one) => one.gate },
-    { key: "decision", name: "decision", value: (one) => one.decision, },
+    { key: "decision", name: "decision", value: (one) => (one.decision === "open" ? "undecided" : one.decision) },
     { key: "time", name: "decided", kind: "wide", value: (one) => one.time, cell: (one) => ago(now() - one.time) },
     { key: "text", name: "why", kind: "long", value: (one) => one.text, cell: (one) => [one.text, state.about.actions && (one.decision === "open" || one.decision === "skip") ? h("p", { class: "below" }, overrideButton(one.gate)) : null] },
   ];

@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from jobs.stages import Point
-from orchestrator.lifecycle.deaths.kinds import ADVICE, Kind
+from orchestrator.lifecycle.deaths.kinds import ADVICE, AGAIN, Kind
 from orchestrator.runs.record import FAILED, JobState, Record, Wait
 from orchestrator.runs.run import Run
 from orchestrator.views.held import reason_of
@@ -29,6 +29,8 @@ from orchestrator.views.tables.folding import are_all, common_text, counted, val
 from orchestrator.views.tables.words import cut
 
 INDENT = "    "
+UNCHANGED = frozenset(Kind) - AGAIN
+"""What a retry without a name leaves alone."""
 MOST = 8
 """Groups of a kind that are told on a terminal."""
 BEHIND = re.compile(r"needs (?P<job>.+), which (?:is [A-Z_]+|did not complete)$")
@@ -210,12 +212,21 @@ def advice_line(records: Sequence[Record], screen: Screen) -> Iterator[Text]:
     failed = [one for one in records if one.state in FAILED and one.state is not JobState.CANCELLED]
     if failed:
         why = f"what to do: orch why {shlex.quote(failed[0].name)}"
-        again = "run again: orch retry"
+        again = retry_words(failed)
         together = f"{why}    {again}"
         fits = screen.width is None or cell_len(together) <= screen.width
         yield Text()
         for words in [together] if fits else [why, again]:
             yield Text(words)
+
+
+def retry_words(failed: Sequence[Record]) -> str:
+    """How failed jobs are submitted again. Where all have died of what another attempt does not
+    change, a retry takes them only by name."""
+    if not all(record.cause in UNCHANGED for record in failed):
+        return "run again: orch retry"
+    stages = dict.fromkeys(record.stage for record in failed)
+    return " ".join(["once mended: orch retry", *(f"--job {name}" for name in stages)])
 
 
 def heading(title: str) -> Iterator[Text]:

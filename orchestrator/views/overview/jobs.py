@@ -72,7 +72,7 @@ def why_column(
     """How far each job is, or why it stands where it does."""
     pairs = zip(records, known, strict=True)
     texts = (why_text(run, record, values, now, alone) for record, values in pairs)
-    why = column("progress, or why", Kind.TEXT, texts, 3, floor=16 if alone else 24)
+    why = column("progress, or why", Kind.TEXT, texts, 3)
     died = FAILED - {JobState.CANCELLED}
     failed = tuple("red" if record.state in died else "" for record in records)
     # Metrics are short, and the whole reason stands elsewhere.

@@ -1,4 +1,4 @@
-"""The signs and words for the states of jobs, for people.
+"""The signs and words for the states of jobs and the decisions of gates, for people.
 
 In: states. Out: signs, words and colours. Pure. Called by all views that show a state; programs get
 Slurm's own words, which `orch why` and a line per change say too.
@@ -40,11 +40,19 @@ SIGNS: Mapping[JobState, Sign] = {
 }
 """In the order in which they are counted: what a person has to look at comes first."""
 ORDER = list(SIGNS)
+UNDECIDED = "undecided"
+"""Of a gate or a choice for which values are missing."""
 
 
 def word_of(state: JobState) -> str:
     """A state in plain words."""
     return SIGNS[state].word
+
+
+def decision_word(decision: str) -> str:
+    """What a gate has decided, for people. A gate that is "open" would let jobs through, where the
+    files say so of one that has decided nothing."""
+    return UNDECIDED if decision == "open" else decision
 
 
 def worst(states: Iterable[JobState]) -> JobState:

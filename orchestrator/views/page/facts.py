@@ -36,6 +36,7 @@ from orchestrator.views.costs.tables import Spent, spent
 from orchestrator.views.overview.causes import Cause, Parts, cause_of
 from orchestrator.views.overview.jobs import job_columns
 from orchestrator.views.overview.metrics import newest_metrics
+from orchestrator.views.overview.signs import UNDECIDED
 from orchestrator.views.overview.stages import stage_columns
 from orchestrator.views.pace import findings_among
 from orchestrator.views.page.curves import Curve
@@ -172,7 +173,7 @@ def chosen(run: Run) -> list[dict[str, Any]]:
     for name in run.plan.choices:
         decided = load_choice(run, run.by_name[name])
         if decided is not None:
-            word = f"follows {decided['chosen']}" if decided["chosen"] else "open"
+            word = f"follows {decided['chosen']}" if decided["chosen"] else UNDECIDED
             found.append({"stage": name, "decision": word, "text": decided["text"]})
     return found
 

@@ -28,7 +28,7 @@ from orchestrator.views.costs.tables import (
     notes,
     use_rows,
 )
-from orchestrator.views.overview.signs import ORDER, SIGNS, word_of
+from orchestrator.views.overview.signs import ORDER, SIGNS, decision_word, word_of
 from orchestrator.views.page.curves import FOLLOWED, plot
 from orchestrator.views.page.facts import (
     Facts,
@@ -258,7 +258,7 @@ def gate_section(facts: Facts) -> str:
     # What is decided alike for the same reason is said once.
     alike: dict[tuple[str, str], list[str]] = {}
     for one in facts.gates:
-        alike.setdefault((one["decision"], one["text"]), []).append(one["stage"])
+        alike.setdefault((decision_word(one["decision"]), one["text"]), []).append(one["stage"])
     # Where each job has gates of its own there are thousands; `orch why` tells of one.
     lines = list(alike.items())
     body = [

@@ -47,7 +47,7 @@ def live(run: Run, console: Console, pause: float) -> list[Record]:
             now = run.now()
             lines = status_lines(run, records, trouble, now, screen_of(console))
             view.update(Text("\n").join(lines), refresh=True)
-            if over(records) or run.origin is not None:
+            if over(run, records) or run.origin is not None:
                 return records
             time.sleep(pause)
 
@@ -63,7 +63,7 @@ def lines(run: Run, pause: float) -> list[Record]:
             if shown.get(record.name) != record.state:
                 shown[record.name] = record.state
                 print(change_line(record), flush=True)
-        if over(records) or run.origin is not None:
+        if over(run, records) or run.origin is not None:
             return records
         time.sleep(pause)
 

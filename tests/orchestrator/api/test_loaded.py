@@ -229,6 +229,32 @@ def test_the_time_is_up_and_ctrl_c_leaves_the_jobs_alone(tmp_path: Path) -> None
     assert the_run(tmp_path).is_dir()
 
 
+def test_a_wait_ends_where_the_rest_is_held_for_a_person(tmp_path: Path) -> None:
+    program = f"{sys.executable} -c 'import a_package_that_is_not_there'"
+    stages = (
+        f'  train: {{command: "{program}", matrix: {{n: [1, 2, 3, 4]}}, {SMALL}}}\n'
+        f"  check: {{command: 'true', for_each: train, {SMALL}}}\n"
+    )
+    (tmp_path / "one.yaml").write_text("kind: local\nmax_jobs: 1\n")
+    # As `launch --watch` follows it, and then as a script waits for it.
+    followed = orch(
+        tmp_path,
+        "launch",
+        describe(tmp_path, stages),
+        "--cluster",
+        "one.yaml",
+        "--watch",
+        timeout=60,
+    )
+    assert followed.returncode == 1, followed.stderr
+    waited = orch(tmp_path, "wait", "--timeout", "30")
+    assert (waited.returncode, "0 of 8 done" in waited.stdout) == (1, True)
+    assert (
+        "train/n=4 is WAITING: held: train/n=1 and 1 more died of missing package" in waited.stdout
+    )
+    assert orch(tmp_path, "cancel").returncode == 0
+
+
 def test_loading_a_run_reads_no_yaml_and_draws_nothing(run, folder) -> None:
     program = (
         "import sys, orchestrator\n"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cli.commands.init import Kind
+from orchestrator.cli.commands.init import init as write_example
 from orchestrator.node import importable
 from tests.support.cli import orch
 from tests.support.extras import needs
@@ -149,3 +151,18 @@ def test_a_name_that_no_experiment_may_have_is_one_line(tmp_path: Path) -> None:
     refused = orch(tmp_path, "init", "train", "../mine")
     assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
     assert not (tmp_path / "jobs").exists()
+
+
+def test_packages_that_are_not_here_are_told_before_the_first_job_dies_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # As where it is not installed.
+    monkeypatch.setitem(sys.modules, "torch", None)
+    write_example(Kind.train, "")
+    first, second = capsys.readouterr().out.splitlines()
+    assert "orch launch train --cluster local --watch" in first
+    assert second == "first install what its scripts import: pip install torch"
+    write_example(Kind.evaluate, "")
+    (only,) = capsys.readouterr().out.splitlines()
+    assert "orch launch evaluate" in only

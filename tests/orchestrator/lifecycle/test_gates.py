@@ -369,9 +369,13 @@ def test_why_names_what_is_open_and_every_value_of_the_gate(tmp_path: Path) -> N
     found = look(run, [0.95, None, 0.2])
     lines = why(run, found["b/seed=1"], list(found.values()))
     assert lines[0].startswith(
-        "b/seed=1 is WAITING (gate, 0 s ago): gate is open: test_accuracy of a: 0.95, "
+        "b/seed=1 is WAITING (gate, 0 s ago): gate is undecided: test_accuracy of a: 0.95, "
         "0.2 < 0.9; 1 of 3, 2 needed"
     )
+    (gate,) = [line for line in lines if line.startswith("gate: ")]
+    assert gate.startswith("gate: undecided, since ")
+    # Nothing that is said to be open: an open gate lets jobs through.
+    assert " open" not in "\n".join(lines)
     assert "    a/seed=0: 0.95, reaches it (jobs/a.seed-0/out/results.json)" in lines
     assert "    a/seed=1: FAILED" in lines
     assert "needs a/seed=1 (FAILED)" in lines

@@ -80,7 +80,7 @@ def test_a_bad_ancestor_stops_its_own_branch_and_is_named(tmp_path: Path) -> Non
         "WAITING",
     ]
     assert found["b/seed=0"].waits_on is None
-    assert found["b/seed=2"].reason.startswith("gate is open: test_accuracy of a (seed=2)")
+    assert found["b/seed=2"].reason.startswith("gate is undecided: test_accuracy of a (seed=2)")
     said = why(run, found["b/seed=1"], list(found.values()))
     assert any("a/seed=1: 0.2, misses it" in line for line in said)
     assert not any("a/seed=0" in line for line in said)

@@ -281,8 +281,8 @@ def test_a_gate_comes_first(tmp_path: Path) -> None:
     plan = planned({"experiment": "e", "stages": stages}, tmp_path)
     run = create_run(plan, LOCAL, tmp_path / "runs")
     look(run)
-    assert "gate is open" in state_of(run, "train/point=0,seed=0").reason
-    assert "gate is open" in state_of(run, "train/point=2,seed=0").reason
+    assert "gate is undecided" in state_of(run, "train/point=0,seed=0").reason
+    assert "gate is undecided" in state_of(run, "train/point=2,seed=0").reason
     out = run.out_folder(run.by_name["judged"])
     out.mkdir()
     row = {"metric": "loss", "value": 0.5, "axes": {}, "error": None}

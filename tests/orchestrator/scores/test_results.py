@@ -1,8 +1,10 @@
 """What `orch results` says where there is no value that was asked for."""
 
+import errno
 import json
 from pathlib import Path
 
+from orchestrator.cli.system_errors import sentence
 from tests.support.cli import SMALL, launch, orch
 
 SCRIPT = """import orch, sys
@@ -48,3 +50,34 @@ def test_a_metric_that_no_result_has_is_answered_by_those_that_there_are(tmp_pat
     path.write_text(json.dumps(document))
     told = orch(tmp_path, "results", "--metric", "accuracy").stderr
     assert "says: results.json: row 3: no value; left out\n" in told
+
+
+def test_a_file_that_cannot_be_written_is_known_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "t.py").write_text(SCRIPT)
+    launch(tmp_path, f"  says: {{command: python t.py says, {SMALL}}}\n")
+    (tmp_path / "file").write_text("")
+    for name, said in (
+        ("gone/rows.csv", "there is no folder gone; make it, or name another file"),
+        ("file/rows.csv", "there is no folder file; make it, or name another file"),
+        (".", "is a folder; name a file in it"),
+    ):
+        asked = orch(tmp_path, "results", "--csv", name)
+        assert (asked.returncode, asked.stdout) == (2, "")
+        assert asked.stderr == f"orch: {name}: {said}\n"
+    assert not list(tmp_path.glob(".*.tmp"))
+    # What is missing is told once, with what there is or what comes next.
+    best = orch(tmp_path, "results", "--best", "lr").stderr
+    assert best.endswith("no result has the metric lr; known: accuracy\n")
+    report = orch(tmp_path, "report").stderr
+    assert "orch results trial/" in report
+    assert "orch page trial/" in report
+
+
+def test_an_error_names_a_draft_by_the_file_that_it_was_to_be() -> None:
+    for given, shown in (
+        ("/a/.rows.csv.123.tmp", "/a/rows.csv"),
+        (".rows.csv.123.tmp", "rows.csv"),
+        ("/a/.hidden", "/a/.hidden"),
+    ):
+        error = OSError(errno.ENOSPC, "No space left on device", given)
+        assert (sentence(error) or "").startswith(f"{shown}: No space left on device: make room")

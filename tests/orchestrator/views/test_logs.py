@@ -1,10 +1,21 @@
-"""A log is printed piece by piece, however large it is."""
+"""A log is printed piece by piece, however large it is; a list of runs says how old it is."""
 
 import os
+import re
 import subprocess
+import time
 from pathlib import Path
 
+from msgspec.structs import replace
+
+from orchestrator.description.profile import Profile
+from orchestrator.runs.create import create_run
+from orchestrator.runs.record import JobState
+from orchestrator.views.logs import runs_table
+from orchestrator.views.tables.drawing import Screen
+from tests.support.builders import planned
 from tests.support.cli import ORCH, SMALL, launch, the_run
+from tests.support.screens import plain
 
 LARGE_MB = 160
 
@@ -34,3 +45,20 @@ def test_a_log_that_is_larger_than_the_memory_is_printed(tmp_path: Path) -> None
         assert (tmp_path / "said").read_bytes().endswith(b"\nthe end\n")
         peaks.append(used.ru_maxrss / 1024)
     assert peaks[1] < peaks[0] + 32, peaks
+
+
+def test_a_list_tells_how_old_the_states_are_that_it_asks_nobody_about(tmp_path: Path) -> None:
+    stages = {"a": {"command": "true"}, "b": {"command": "false"}}
+    plan = planned({"experiment": "x", "stages": stages}, tmp_path)
+    run = create_run(plan, Profile(kind="slurm"), tmp_path / "runs")
+    first, second = run.load()
+    now = time.time()
+
+    def listed(state: JobState, seconds: float) -> str:
+        run.save([replace(first, state=state, seen=now - seconds), second])
+        return plain(runs_table(tmp_path / "runs", Screen(None, None)))
+
+    assert re.search(r"1 queued, 1 waiting; seen 10:0\d ago", listed(JobState.PENDING, 600))
+    assert "seen" not in listed(JobState.PENDING, 5)
+    # What has ended stays so.
+    assert "seen" not in listed(JobState.COMPLETED, 600)

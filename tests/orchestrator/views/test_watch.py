@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -230,13 +231,37 @@ def test_a_run_that_waits_for_room_that_others_hold_is_not_over() -> None:
 
     done = record(JobState.COMPLETED)
     waits = record(JobState.WAITING, Wait.QUEUE_LIMIT)
-    assert over([done, record(JobState.WAITING, Wait.PARENTS)])
-    # The next look that finds room submits it; nothing of it is about to be settled.
-    assert not over([done, waits])
-    assert not settling([done, waits])
     run = run_of(job("a"))
+    assert over(run, [done, record(JobState.WAITING, Wait.PARENTS)])
+    # The next look that finds room submits it; nothing of it is about to be settled.
+    assert not over(run, [done, waits])
+    assert not settling([done, waits])
     told = [event.kind for event in notifications.events(run, [replace(waits, attempt=1)])]
     assert told == []
+
+
+def test_a_run_is_over_where_what_is_left_is_held_or_behind_what_is() -> None:
+    run = run_of(
+        *(job(f"a/{n}") for n in (1, 2, 3)), *(job(f"b/{n}", (f"a/{n}",)) for n in (1, 2, 3))
+    )
+
+    def records(third: dict[str, Any], behind: dict[str, Any]) -> list[Record]:
+        ended = {"state": JobState.FAILED, "cause": "missing package", "reason": "no x"}
+        cancelled = {"state": JobState.CANCELLED}
+        values = [ended, ended, third, cancelled, cancelled, behind]
+        return [
+            Record(name=one.name, stage=one.stage, identity="i", folder="f", **value)
+            for one, value in zip(run.plan.jobs, values, strict=True)
+        ]
+
+    queued = {"state": JobState.PENDING}
+    assert over(run, records({**queued, "held": True, "waits_on": Wait.SIBLINGS}, queued))
+    # Not submitted for want of room, which is of no use to them.
+    limited = {"state": JobState.WAITING, "waits_on": Wait.QUEUE_LIMIT}
+    assert over(run, records(limited, limited))
+    # The scheduler has not held it yet, so it may start. Others may run, too.
+    assert not over(run, records(queued, queued))
+    assert not over(run, records(limited, {"state": JobState.RUNNING}))
 
 
 def sweep(folder: Path) -> tuple[Run, list[Record]]:

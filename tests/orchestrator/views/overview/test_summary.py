@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 
 from orchestrator.description.catalogue import find_experiment
 from orchestrator.description.profile import Profile
+from orchestrator.lifecycle.deaths.kinds import ADVICE
 from orchestrator.lifecycle.failure_causes import with_cause
 from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run
@@ -108,6 +110,23 @@ def test_a_failed_sweep_says_what_failed_and_what_the_dead_have_in_common(width,
     run, records = failed_sweep(tmp_path)
     lines = status_lines(run, records, "", START + 60, Screen(width, 24))
     matches(f"status-failed-sweep-{width}", lines, width, RUN=run.name)
+
+
+def test_a_second_attempt_leaves_a_line_for_each_job_on_80_columns(tmp_path):
+    run = run_made(tmp_path, describe(tmp_path, SWEEP))
+    reason = "Resources: no CPU free; used by trial/full-1a2b3c4d:train/lr=0.0001,width=256,seed=0"
+
+    def queued(record: Record, number: int) -> Record:
+        if number < 2:
+            return ended(record, number, JobState.COMPLETED)
+        return replace(record, state=JobState.PENDING, attempt=1 + number % 2, reason=reason)
+
+    lines = status_lines(run, changed(run, queued), "", START + 60, Screen(80, 60), every=True)
+    shown = [line.plain for line in lines]
+    assert max(map(len, shown)) <= 80
+    again = [line for line in shown if "queued [attempt 2]" in line]
+    assert len(again) == sum(1 + number % 2 == 2 for number in range(2, len(run.plan.jobs)))
+    assert all("Resources: no CPU…" in line for line in again), again
 
 
 def test_each_job_of_a_failed_sweep(tmp_path):
@@ -212,6 +231,22 @@ def test_a_real_run_that_fails_says_why_on_a_terminal_of_80_columns(tmp_path):
     assert "– b: needs a/code=3, which is FAILED" in shown
     assert "what to do: orch why a/code=3    run again: orch retry" in shown
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_the_command_that_is_named_after_a_failure_submits_what_failed(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("import a_package_that_is_not_there")
+    launch(tmp_path, f"  a: {{command: {sys.executable} a.py, {SMALL}}}\n")
+    shown = orch(tmp_path, "status", COLUMNS="80").stdout
+    named = re.search(r"once mended: orch (retry --job a)$", shown, re.MULTILINE)
+    assert named, shown
+    (tmp_path / "a.py").write_text("")
+    assert "submitted a as" in orch(tmp_path, *named[1].split()).stdout
+    assert orch(tmp_path, "wait", timeout=100).returncode == 0
+
+
+@pytest.mark.parametrize("advice", ADVICE.values())
+def test_an_advice_names_commands_as_they_are_written(advice: str) -> None:
+    assert advice.count("--job") == advice.count("orch retry --job JOB")
 
 
 def test_the_results_that_a_stage_names_stand_before_the_progress_of_its_jobs(
