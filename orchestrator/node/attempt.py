@@ -188,6 +188,8 @@ class Attempt:
             # `import orch` in a script, whatever environment it runs in; behind what the user has.
             given = environment.get("PYTHONPATH")
             environment["PYTHONPATH"] = f"{given}{os.pathsep}{IMPORTABLE}" if given else IMPORTABLE
+            # What a script prints is in its log at once, also if it is killed.
+            environment.setdefault("PYTHONUNBUFFERED", "1")
             environment.update(self.variables_of_a_command())
         return with_trackers(environment, self.folder, self.job)
 

@@ -130,6 +130,7 @@ def environment(
     changes = [("remove", f"{name}=") for name in ("ORCH_WRAP", "ORCH_PYTHON", "PYTHONSAFEPATH")]
     importable = os.path.join(code, "orchestrator", "node", "importable")
     changes.append(("append", f"PYTHONPATH={importable}"))
+    changes.append(("default", "PYTHONUNBUFFERED=1"))
     changes += [
         ("set", f"{name}={value}") for name, value in told(folder, "attempt-1", job, []).items()
     ]

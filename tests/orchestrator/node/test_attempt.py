@@ -135,6 +135,19 @@ def test_a_script_imports_the_modules_that_lie_beside_it(
     assert "value 7" in (path / "attempt-1" / "log.txt").read_text()
 
 
+@pytest.mark.parametrize(("given", "is_kept"), [(None, True), ("", False)])
+def test_what_a_script_printed_before_it_was_killed_is_in_its_log(
+    given: str | None, is_kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    if given is not None:
+        monkeypatch.setenv("PYTHONUNBUFFERED", given)
+    code = "import os; print('step 7'); os.kill(os.getpid(), 9)"
+    path = job_folder(tmp_path, [sys.executable, "-c", code])
+    attempt_node(path, "7").wait(timeout=SECONDS)
+    assert ("step 7\n" in (path / "attempt-1" / "log.txt").read_text()) is is_kept
+
+
 def test_a_job_whose_input_is_absent_does_not_start(tmp_path: Path) -> None:
     path = job_folder(tmp_path, ["touch", "ran"], needs={"train": str(tmp_path / "jobs" / "train")})
     assert attempt_node(path, "7").wait(timeout=SECONDS) == 1

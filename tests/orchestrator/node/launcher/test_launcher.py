@@ -183,6 +183,7 @@ def test_the_environment_is_that_of_python(
         "ORCH_PYTHON": "python3",
     }.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     found = []
     for name in ("python", "launcher"):
         place = tmp_path / name / "run"
@@ -209,6 +210,7 @@ def test_the_environment_is_that_of_python(
         found.append((words, descriptors))
     assert found[1] == found[0]
     assert found[0][0][b"PYTHONPATH"].startswith(b"/before:")
+    assert found[0][0][b"PYTHONUNBUFFERED"] == b"1"
 
 
 def test_paths_and_words_may_have_blanks_and_letters_of_any_language(
