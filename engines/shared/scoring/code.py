@@ -37,8 +37,8 @@ RUN_SECONDS = 6
 ALL_RUNS_SECONDS = 40.0
 """CPU time of the process that starts the runs; with the wall time that goes with it, the limit of
 all runs together is 120 s."""
-PAUSE_SECONDS = 0.5
-"""Between two goes, where the machine may have had no process to give."""
+PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0)
+"""Between goes, where the machine may have had no process to give."""
 STARTS_MORE = re.compile(
     r"fork|subprocess|multiprocessing|popen|os\.(?:system|spawn|posix_spawn)|thread|concurrent|asyncio",
     re.IGNORECASE,
@@ -133,7 +133,7 @@ def run_inside(
     ``was_killed`` says, the process of the candidate's, by a signal that nobody here has sent; and
     for one that starts processes and ``failed``, where another may have had all of them. A
     second time it is the program's own doing: otherwise a program could choose to have no verdict.
-    SandboxError if the machine gives the judge no process, before anything of the program has run.
+    SandboxError as ``begun`` says.
     """
     given = b"".join(map(harness.block, texts))
     once = functools.partial(
@@ -144,20 +144,29 @@ def run_inside(
         output_bytes=output_bytes,
         prelude=INSIDE,
     )
-    begin = time.monotonic()
-    execution = once()
+    execution, took_seconds = begun(once)
     # The kernel kills for CPU time too, and not before so much time has passed.
-    died = execution.died and time.monotonic() - begin < seconds
-    not_begun = execution.stdout.startswith(harness.NOT_BEGUN)
+    died = execution.died and took_seconds < seconds
     crowded = failed(execution) and may_be_crowded(execution, texts[0])
-    if not_begun or crowded or execution.timed_out or died or was_killed(execution):
-        if not_begun or crowded:
-            time.sleep(PAUSE_SECONDS)
-        execution = once()
-    if execution.stdout.startswith(harness.NOT_BEGUN):
-        why = execution.stdout[1:300].decode(errors="replace").lstrip("0")
-        raise SandboxError(f"the sandbox gets no process for the program: {why}")
+    if crowded or execution.timed_out or died or was_killed(execution):
+        if crowded:
+            time.sleep(PAUSES_SECONDS[0])
+        execution, _ = begun(once)
     return execution
+
+
+def begun(once: Callable[[], Execution]) -> tuple[Execution, float]:
+    """Run a program, and how many seconds it took. Where the machine gives the judge no process,
+    nothing of it has run, and it is tried again while others end theirs; SandboxError if that
+    takes too long."""
+    for pause in (*PAUSES_SECONDS, 0.0):
+        begin = time.monotonic()
+        execution = once()
+        if not execution.stdout.startswith(harness.NOT_BEGUN):
+            return execution, time.monotonic() - begin
+        time.sleep(pause)
+    why = execution.stdout[1:300].decode(errors="replace").lstrip("0")
+    raise SandboxError(f"the sandbox gets no process for the program: {why}")
 
 
 def may_be_crowded(execution: Execution, program: str) -> bool:

@@ -275,12 +275,15 @@ def f(x):
 """
 
 
-def test_a_neighbour_who_has_all_processes_for_a_moment_costs_no_verdict(kind: str) -> None:
+# The judge's own two processes are left, and not those of the program; then none at all.
+@pytest.mark.parametrize(("left", "seconds", "judge"), [(8, 0.4, STARTS_SOME), (0, 2.5, GOOD)])
+def test_a_neighbour_who_has_all_processes_for_a_moment_costs_no_verdict(
+    left: int, seconds: float, judge: str, kind: str
+) -> None:
     del kind
     user = installation.as_user()
     landlock.processes_of(os.geteuid() if user is None else user)  # counted, for two seconds
-    # The judge's own two processes are left, and not those of the program.
-    program = HAVE.replace("{count}", str(landlock.SPARE_PROCESSES - 8))
+    program = HAVE.replace("{count}", str(landlock.SPARE_PROCESSES - left))
     with subprocess.Popen(
         [str(installation.interpreter()), "-c", program],
         user=user,
@@ -291,8 +294,9 @@ def test_a_neighbour_who_has_all_processes_for_a_moment_costs_no_verdict(kind: s
         assert neighbour.stdin is not None
         assert neighbour.stdout is not None
         neighbour.stdout.readline()
-        threading.Timer(0.4, neighbour.stdin.close).start()
-        assert judged(STARTS_SOME).value == 1.0
+        threading.Timer(seconds, neighbour.stdin.close).start()
+        verdict = judged(judge)
+    assert (verdict.value, verdict.detail) == (1.0, "")
 
 
 REACH = """

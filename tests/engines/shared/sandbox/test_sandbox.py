@@ -594,10 +594,15 @@ def test_a_sandbox_that_does_not_start_is_no_verdict() -> None:
 
 
 def test_programs_run_side_by_side() -> None:
-    found: list[float | None] = []
-    threads = [threading.Thread(target=lambda: found.append(judged(GOOD).value)) for _ in range(4)]
+    found: list[tuple[float | None, str]] = []
+
+    def judge() -> None:
+        verdict = judged(GOOD)
+        found.append((verdict.value, verdict.detail))
+
+    threads = [threading.Thread(target=judge) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [1.0] * 4
+    assert found == [(1.0, "")] * 4
